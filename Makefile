@@ -1,0 +1,54 @@
+# `make demo` and `make test` need Python 3.11+ and make; each sets up what it needs in .venv.
+.PHONY: demo lab test lint acceptance bench notebooks clean
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+METADATA := pyproject.toml setup.py
+WORKERS ?= 2
+NBVAL := -p nbval --nbval-lax --nbval-cell-timeout=120 --nbval-sanitize-with notebooks/sanitize.cfg
+
+demo: $(VENV)/.for-demo
+	$(BIN)/nbdeploy demo
+
+lab: $(VENV)/.for-demo
+	$(BIN)/nbdeploy lab
+
+test: $(VENV)/.for-test lint
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest $(NBVAL) -n $(WORKERS) --dist loadfile notebooks
+
+lint: $(VENV)/.for-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+acceptance: $(VENV)/.for-test
+	$(BIN)/pytest -m acceptance
+
+bench: $(VENV)/.for-test
+	$(BIN)/python benchmarks/startup.py
+
+notebooks: $(VENV)/.for-test
+	$(BIN)/python notebooks/build.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# The stamps are older than the metadata when a dependency changed: then, and only then, pip runs again.
+$(VENV)/.for-demo: $(METADATA) | $(VENV)/.created
+	$(BIN)/python -m pip install --quiet --editable '.[notebooks]'
+	touch $@
+
+$(VENV)/.for-test: $(METADATA) | $(VENV)/.created
+	$(BIN)/python -m pip install --quiet --editable '.[notebooks,test]'
+	touch $@ $(VENV)/.for-demo
+
+$(VENV)/.created:
+	@test -n "$(PYTHON)" || { echo 'nbdeploy needs Python 3.11 or newer; set PYTHON=/path/to/python3' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	touch $@

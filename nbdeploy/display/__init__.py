@@ -1,0 +1,1 @@
+"""How things look: HTML, text and MIME bundles, in one place."""

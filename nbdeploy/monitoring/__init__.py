@@ -1,0 +1,1 @@
+"""Section 2.2 of the chapter: what a service did, in numbers."""

@@ -1,0 +1,1 @@
+"""Section 2.1 of the chapter: a model as a service."""
