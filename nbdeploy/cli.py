@@ -1,0 +1,200 @@
+"""The command line: ``nbdeploy serve | demo | lab | ready | trust``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nbdeploy.exceptions import NbdeployError, ServingError
+
+__all__ = ["main"]
+
+_FAILED = 1
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments
+        What stands behind ``nbdeploy``; the process's own when ``None``.
+
+    Returns
+    -------
+    code
+        0 for success, 1 for a failure that was told on stderr, 2 for a wrong call (by exit),
+        130 after an interrupt.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except NbdeployError as error:
+        _tell(f"nbdeploy: {error}")
+        return _FAILED
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nbdeploy",
+        description="From a notebook cell to a live, monitored, versioned model service.",
+        epilog="Exit codes: 0 success, 1 failure, 2 wrong call, 130 interrupted.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_serve(commands)
+    demo = commands.add_parser(
+        "demo",
+        help="run the quickstart notebook in a real kernel",
+        description="Run the quickstart in a real Jupyter kernel, print what its cells print, "
+        "and write the executed page.",
+    )
+    demo.add_argument(
+        "--output",
+        type=Path,
+        default=Path("build/quickstart.html"),
+        help="the page to write (default: %(default)s)",
+    )
+    demo.set_defaults(run=_demo)
+    lab = commands.add_parser("lab", help="open the notebooks in JupyterLab")
+    lab.add_argument(
+        "jupyter", nargs="*", metavar="OPTION", help="passed on to jupyter lab (after --)"
+    )
+    lab.set_defaults(run=_lab)
+    ready = commands.add_parser("ready", help="check that this machine can run the notebooks")
+    ready.set_defaults(run=_ready)
+    trust = commands.add_parser(
+        "trust",
+        help="vouch for the saved models in a folder",
+        description="Record the digests of the saved models in FOLDER, once: they load from then "
+        "on without trust=. Loading a model runs the code in it: trust only what you know.",
+    )
+    trust.add_argument("folder", type=Path, metavar="FOLDER")
+    trust.set_defaults(run=_trust)
+    return parser
+
+
+def _add_serve(commands: Any) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="serve a saved model",
+        description="Serve a saved model over HTTP until interrupted. The token is read from the "
+        "environment variable NBDEPLOY_TOKEN.",
+    )
+    serve.add_argument("path", type=Path, metavar="PATH", help="a file written by save_model()")
+    serve.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: %(default)s); any other than this "
+        "machine needs a token or --no-token",
+    )
+    serve.add_argument("--port", type=int, default=8000, help="(default: %(default)s)")
+    serve.add_argument("--name", help="what the service is called (default: the file's stem)")
+    serve.add_argument(
+        "--trust",
+        metavar="sha256:...",
+        default=os.environ.get("NBDEPLOY_TRUST"),
+        help="digest of the file, if you did not save it here yourself",
+    )
+    serve.add_argument(
+        "--no-token",
+        action="store_true",
+        help="answer whoever can reach the port: for a container behind something "
+        "that authenticates",
+    )
+    serve.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a Host name that callers may use while there is no token; repeatable",
+    )
+    serve.set_defaults(run=_serve)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    import uvicorn  # noqa: PLC0415 -- only this command serves
+
+    from nbdeploy.serving.http_protocol import http_protocol  # noqa: PLC0415 -- as above
+    from nbdeploy.serving.security import is_loopback  # noqa: PLC0415 -- as above
+    from nbdeploy.serving.service import ModelService  # noqa: PLC0415 -- as above
+
+    has_token = bool(os.environ.get("NBDEPLOY_TOKEN"))
+    if not is_loopback(options.host) and not has_token and not options.no_token:
+        message = (
+            f"--host {options.host} lets other machines call this service. Set NBDEPLOY_TOKEN to "
+            "the secret that callers send, or pass --no-token if something in front asks for it."
+        )
+        raise ServingError(message)
+    if not options.path.exists():
+        # The model loads after the server started; a wrong path is told before.
+        message = f"There is no file {str(options.path)!r}."
+        raise ServingError(message)
+    service = ModelService(
+        options.path,
+        name=options.name,
+        trust=options.trust,
+        token=None if options.no_token else "auto",
+        allowed_hosts=options.allowed_host,
+        load=False,
+    )
+    uvicorn.run(
+        service.app,
+        host=options.host,
+        port=options.port,
+        http=http_protocol(),
+        access_log=False,
+        timeout_graceful_shutdown=10,
+        server_header=False,
+        proxy_headers=False,
+    )
+    return _FAILED if service.health.has_failed else 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from nbdeploy.teach.demo import run_quickstart  # noqa: PLC0415 -- Jupyter is imported there
+
+    run_quickstart(options.output, tell=_tell_out)
+    return 0
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from nbdeploy.teach.demo import notebooks_folder  # noqa: PLC0415 -- as above
+
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebooks_folder()}"]
+    os.execv(sys.executable, [*command, *options.jupyter])  # noqa: S606 -- becomes JupyterLab
+
+
+def _ready(_: argparse.Namespace) -> int:
+    from nbdeploy.teach.ready import ready_check  # noqa: PLC0415 -- imports every package
+
+    result = ready_check()
+    _tell_out(str(result))
+    return 0 if result.ok else _FAILED
+
+
+def _trust(options: argparse.Namespace) -> int:
+    from nbdeploy.models.trust import trust_folder  # noqa: PLC0415 -- only this command
+
+    digests = trust_folder(options.folder)
+    if not digests:
+        message = f"There is no saved model in {str(options.folder)!r}."
+        raise ServingError(message)
+    for digest in digests:
+        _tell_out(digest)
+    return 0
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 -- a command speaks on its streams
+
+
+def _tell_out(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 -- a command speaks on its streams

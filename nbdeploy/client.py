@@ -1,0 +1,226 @@
+"""Ask a deployed model from Python: rows in, predictions out, errors as Python errors."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx2 as httpx
+import orjson
+
+from nbdeploy.exceptions import DeadlineError, NbdeployError, RequestError, UnreachableError
+from nbdeploy.models.forms import form_of
+from nbdeploy.models.predictor import METHODS
+from nbdeploy.serving.errors import error_of
+from nbdeploy.serving.security import is_loopback
+
+__all__ = ["Client"]
+
+
+class Client:
+    """A caller of one deployed model.
+
+    Parameters
+    ----------
+    url
+        Where the service is, for example ``http://127.0.0.1:8000``.
+    token
+        The service's token, or the path of a file that holds it; the environment's
+        ``NBDEPLOY_TOKEN`` when ``None``.
+    timeout
+        Seconds until an answer must be there.
+
+    Examples
+    --------
+    >>> client = Client("http://127.0.0.1:8000")
+    >>> client
+    <Client of http://127.0.0.1:8000>
+    """
+
+    def __init__(self, url: str, *, token: str | Path | None = None, timeout: float = 30.0) -> None:
+        self.url = _checked_url(url)
+        self._token = _read_token(token)
+        self._timeout = timeout
+        self._session: httpx.Client | None = None
+        self._known: dict[str, Any] | None = None
+
+    def predict(self, rows: Any) -> Any:
+        """Predict rows.
+
+        Parameters
+        ----------
+        rows
+            A DataFrame, an array of shape ``[n, columns]``, a list of rows, one row as a dict or
+            a flat array or list.
+
+        Returns
+        -------
+        predictions
+            In the form of the rows: a Series with the DataFrame's index, an array for an array,
+            a list for a list, a single value for one row.
+
+        Raises
+        ------
+        SignatureError
+            If the rows do not fit the model; it names row, column and value.
+        PredictionError
+            If the model itself raised.
+        OverloadedError, DeadlineError
+            If the service is too busy.
+        UnreachableError
+            If nobody answers at the address.
+        RequestError
+            If the service refused the request, a missing token for example.
+        """
+        return self.call("predict", rows)
+
+    def predict_proba(self, rows: Any) -> Any:
+        """Predict the probability of every class; see `predict` for rows and errors.
+
+        Returns
+        -------
+        probabilities
+            Shape ``[n, classes]``; of a DataFrame a DataFrame with the classes as columns.
+        """
+        return self.call("predict_proba", rows)
+
+    def call(self, method: str, rows: Any) -> Any:
+        """Call any method that the model has, ``"transform"`` for example; see `predict`."""
+        form = form_of(rows, is_text=lambda: self._facts()["input"] == "values")
+        response = self._request("POST", f"/{_checked_method(method)}", form.body)
+        output = _output(self._read(response))
+        return form.restore(output, lambda: self._classes(method, response))
+
+    async def predict_async(self, rows: Any) -> Any:
+        """Predict rows without blocking the event loop; see `predict`."""
+        return await self.call_async("predict", rows)
+
+    async def call_async(self, method: str, rows: Any) -> Any:
+        """Call any method of the model without blocking the event loop; see `call`."""
+        # An asynchronous session belongs to one event loop; a thread serves any of them.
+        return await asyncio.to_thread(self.call, method, rows)
+
+    def info(self) -> dict[str, Any]:
+        """Ask what is served: name, version, model type, features, methods, classes."""
+        self._known = dict(self._read(self._request("GET", "/model/info")))
+        return dict(self._known)
+
+    def stats(self) -> dict[str, Any]:
+        """Ask what the monitor counted; the keys of `ModelMonitor.get_statistics`."""
+        return dict(self._read(self._request("GET", "/stats")))
+
+    def is_ready(self) -> bool:
+        """Tell whether the service is there and ready."""
+        try:
+            return self._request("GET", "/health/ready").status_code == httpx.codes.OK
+        except UnreachableError:
+            return False
+
+    def close(self) -> None:
+        """Close the connections; the next call opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Client of {self.url}>"
+
+    def _facts(self) -> dict[str, Any]:
+        return self._known if self._known is not None else self.info()
+
+    def _classes(self, method: str, response: httpx.Response) -> list[Any] | None:
+        if method not in ("predict_proba", "predict_log_proba", "decision_function"):
+            return None
+        if self._facts()["version"] != response.headers.get("X-Model-Version"):
+            self.info()
+        classes: list[Any] | None = self._facts()["classes"]
+        return classes
+
+    def _read(self, response: httpx.Response) -> Any:
+        try:
+            document = orjson.loads(response.content)
+        except orjson.JSONDecodeError:
+            document = response.text
+        if response.is_success:
+            return document
+        raise self._error(response, document)
+
+    def _error(self, response: httpx.Response, document: Any) -> NbdeployError:
+        wait = response.headers.get("Retry-After")
+        return error_of(response.status_code, document, retry_after=wait)
+
+    def _request(self, verb: str, path: str, body: bytes | None = None) -> httpx.Response:
+        try:
+            return self._connected().request(verb, path, content=body)
+        except httpx.TimeoutException as error:
+            message = f"No answer from {self.url} within {self._timeout:g} s."
+            raise DeadlineError(message) from error
+        except httpx.HTTPError as error:
+            message = (
+                f"Nobody answers at {self.url} ({type(error).__name__}: {error}). "
+                "Is the service running?"
+            )
+            raise UnreachableError(message) from error
+
+    def _connected(self) -> httpx.Client:
+        if self._session is None:
+            parts = urlsplit(self.url)
+            headers = {"Content-Type": "application/json"}
+            if self._token is not None:
+                headers["X-API-Key"] = self._token
+            self._session = httpx.Client(
+                base_url=self.url,
+                headers=headers,
+                timeout=self._timeout,
+                # A proxy cannot reach this machine's own loopback.
+                trust_env=not is_loopback(parts.hostname or ""),
+                # Loading certificates takes longer than a prediction; http needs none.
+                verify=parts.scheme == "https",
+            )
+            # A client that is forgotten in a notebook leaves no open socket.
+            weakref.finalize(self, self._session.close)
+        return self._session
+
+
+def _checked_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        message = f"{url!r} is no address of a service. Expected http://host:port."
+        raise RequestError(message)
+    return url.rstrip("/")
+
+
+def _checked_method(method: str) -> str:
+    if method not in METHODS:
+        message = f"{method!r} is no method of a model. Expected one of {', '.join(METHODS)}."
+        raise RequestError(message)
+    return method
+
+
+def _read_token(token: str | Path | None) -> str | None:
+    if isinstance(token, Path):
+        return token.expanduser().read_text().strip()
+    return token if token is not None else os.environ.get("NBDEPLOY_TOKEN")
+
+
+def _output(document: Any) -> list[Any]:
+    if isinstance(document, dict) and isinstance(document.get("prediction"), list):
+        return list(document["prediction"])
+    message = f"The server's answer has no predictions: {str(document)[:200]}"
+    raise RequestError(message)

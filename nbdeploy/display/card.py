@@ -1,0 +1,169 @@
+"""The card of a service: what it is, where it is, how to call it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from nbdeploy.display.html import Html, element, escape, fragment, link, visible
+from nbdeploy.display.mime import ReprMixin
+from nbdeploy.display.table import Table, shortened
+from nbdeploy.display.units import counted
+
+__all__ = ["ServiceCard"]
+
+_OPEN_COLUMNS = 8
+_SCHEMA_ROWS = 100
+# The shape differs too: who sees no green reads it as well.
+_DOTS = {"running": ("●", "nbd-running"), "stopped": ("○", "nbd-stopped")}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ServiceCard(ReprMixin):
+    """The facts of one service, for a reader who wants to call it.
+
+    Parameters
+    ----------
+    name
+        The name of the service.
+    model_type
+        The class of the model.
+    state
+        Whether it answers.
+    url
+        Where programs call it.
+    browser_url
+        What a click on the URL opens; ``None`` when a browser cannot open it as it is.
+    methods
+        The endpoints.
+    schema
+        Name, type and note of each column of the input.
+    who_may_call
+        A sentence.
+    curl
+        A call to copy and paste.
+    notes
+        Sentences on what the reader should know now. They are in the text too, so they hold no
+        port, time or address.
+    version
+        The version that answers; ``None`` when it has no name.
+
+    Examples
+    --------
+    >>> card = ServiceCard(
+    ...     name="iris",
+    ...     model_type="LogisticRegression",
+    ...     state="running",
+    ...     url="http://127.0.0.1:49152",
+    ...     methods=("/predict",),
+    ...     schema=(("petal width", "number", "0.1 to 2.5"),),
+    ... )
+    >>> print(card.to_text())
+    iris: LogisticRegression, running
+      endpoints  /predict
+      input      petal width  number  0.1 to 2.5
+    """
+
+    name: str
+    model_type: str
+    state: Literal["running", "stopped"]
+    url: str
+    browser_url: str | None = None
+    methods: Sequence[str] = ()
+    schema: Sequence[tuple[str, str, str]] = ()
+    who_may_call: str = ""
+    curl: str = ""
+    notes: Sequence[str] = ()
+    version: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<ServiceCard {self.name!r} {self.state}>"
+
+    def to_text(self) -> str:
+        """Write the facts that stay the same from run to run: no port, time or address."""
+        facts = [
+            ("endpoints", visible(", ".join(self.methods))),
+            ("access", visible(self.who_may_call)),
+            ("input", _schema_text(self.schema)),
+            *(("note", visible(note)) for note in self.notes),
+        ]
+        return "\n".join([self._title(), *(_fact(*fact) for fact in facts if fact[1])])
+
+    def to_html(self) -> str:
+        """Write the card."""
+        is_running = self.state == "running"
+        facts = (
+            ("URL", self._address() if is_running else None),
+            ("Endpoints", _chips(self.methods) if self.methods else None),
+            ("Access", self.who_may_call or None),
+            ("Input", _schema_html(self.schema) if self.schema else None),
+            ("Call it", _code(self.curl) if self.curl and is_running else None),
+        )
+        rows = (
+            Html(element("dt", label) + element("dd", value))
+            for label, value in facts
+            if value is not None
+        )
+        notes = (element("p", note, class_="nbd-note") for note in self.notes)
+        return fragment(self._head(), element("dl", *rows), *notes, class_="nbd-card")
+
+    def _title(self) -> str:
+        # The version may be a digest, which is another one with every release of a library.
+        return visible(f"{shortened(self.name)}: {shortened(self.model_type)}, {self.state}")
+
+    def _head(self) -> Html:
+        dot, kind = _DOTS.get(self.state, _DOTS["stopped"])
+        version = element("bdi", shortened(self.version)) if self.version else None
+        return element(
+            "div",
+            element("strong", element("bdi", shortened(self.name)), class_="nbd-name"),
+            " ",
+            element("span", version, class_="nbd-version") if version else None,
+            " ",
+            element("span", element("bdi", shortened(self.model_type)), class_="nbd-quiet"),
+            " ",
+            element(
+                "span",
+                element("span", dot, aria_hidden="true"),
+                f" {self.state}",
+                class_=f"nbd-state {kind}",
+            ),
+            class_="nbd-head",
+        )
+
+    def _address(self) -> Html:
+        if self.browser_url is None:
+            return element("code", self.url, class_="nbd-copy")
+        return link(self.browser_url, self.url, class_="nbd-url")
+
+
+def _fact(label: str, text: str) -> str:
+    return f"  {label:<11}" + text.replace("\n", "\n" + " " * 13)
+
+
+def _schema_table(schema: Sequence[tuple[str, str, str]], limit: int) -> Table:
+    return Table(("column", "type", "note"), schema, limit=limit, noun="column")
+
+
+def _schema_text(schema: Sequence[tuple[str, str, str]]) -> str:
+    if not schema:
+        return ""
+    # The column names alone would say "column  type  note" above one or two lines.
+    return _schema_table(schema, _OPEN_COLUMNS).to_text().partition("\n")[2]
+
+
+def _schema_html(schema: Sequence[tuple[str, str, str]]) -> Html:
+    table = _schema_table(schema, _SCHEMA_ROWS).element()
+    if len(schema) <= _OPEN_COLUMNS:
+        return element("div", table, class_="nbd-scroll")
+    summary = element("summary", counted(len(schema), "column"))
+    return element("details", summary, element("div", table, class_="nbd-scroll"))
+
+
+def _chips(methods: Sequence[str]) -> Html:
+    return Html(" ".join(element("code", method, class_="nbd-chip") for method in methods))
+
+
+def _code(text: str) -> Html:
+    return element("pre", escape(text, keep="\n\t"), class_="nbd-copy")

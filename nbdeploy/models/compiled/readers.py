@@ -1,0 +1,286 @@
+"""From rows to the numbers that the last step of a model takes, as fast as NumPy and dicts allow.
+
+Three ways, and the features decide: whole columns at once where all is arithmetic; cell by cell
+where there are categories, which for a few rows is faster than any array; the non-zero numbers only
+where scikit-learn would hold a sparse matrix.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nbdeploy.models.compiled.features import Code, Domain, Number, Table, why_no_number
+from nbdeploy.models.compiled.outcomes import Unanswerable, Unsupported
+
+__all__ = ["CellReader", "Matrix", "MatrixReader", "Reader", "SparseReader", "SparseRows", "reader_for"]
+
+Matrix: TypeAlias = npt.NDArray[np.float64]
+Rows: TypeAlias = "Matrix | Sequence[Sequence[Any]]"
+Pairs: TypeAlias = tuple[tuple[int, float], ...]
+
+_MOST_ROWS_AT_ONCE = 100_000
+_MOST_CELLS_ONE_BY_ONE = 2_000
+
+
+class SparseRows(NamedTuple):
+    """Rows in the compressed form of SciPy: non-zero numbers, their columns, ends of the rows."""
+
+    ends: npt.NDArray[np.int32]
+    columns: npt.NDArray[np.int32]
+    values: Matrix
+
+
+class Reader(Protocol):
+    """Turns rows into features."""
+
+    limit: int
+    """Above so many rows, whole columns in scikit-learn are faster."""
+
+    def read(self, rows: Any) -> Any:
+        """Return the features of rows."""
+        ...
+
+
+def reader_for(table: Table, *, is_array: bool, width: int, as_sparse: bool) -> Reader:
+    """Choose how to read features.
+
+    Parameters
+    ----------
+    table
+        The features.
+    is_array
+        Rows come as an array of floats, shape ``[n, width]``, not as sequences of cells.
+    width
+        Number of cells in a row.
+    as_sparse
+        Give `SparseRows` if scikit-learn would.
+
+    Raises
+    ------
+    Unsupported
+        A feature is no number.
+    """
+    if as_sparse and table.sparse:
+        return SparseReader(table, is_array=is_array)
+    if all(isinstance(feature, Number) for feature in table.features):
+        return MatrixReader(table, is_array=is_array, width=width)
+    return CellReader(table, is_array=is_array)
+
+
+class MatrixReader:
+    """Read features that are arithmetic, whole columns at once.
+
+    Parameters
+    ----------
+    table
+        The features, all of them numbers.
+    is_array
+        Rows come as an array.
+    width
+        Number of cells in a row.
+    """
+
+    limit = _MOST_ROWS_AT_ONCE
+
+    def __init__(self, table: Table, *, is_array: bool, width: int) -> None:
+        self.is_array = is_array
+        numbers = [feature for feature in table.features if isinstance(feature, Number)]
+        self.width = len(numbers)
+        by_operations = sorted(enumerate(numbers), key=_operations)
+        self.blocks = [
+            _Block(list(group), width) for _, group in groupby(by_operations, key=_operations)
+        ]
+        self.is_identity = all(
+            number == Number(place, is_float=number.is_float) for place, number in enumerate(numbers)
+        ) and self.width == width
+
+    def read(self, rows: Rows) -> Matrix:
+        """Return an array of shape ``[n, features]``."""
+        matrix = rows if self.is_array else np.array(rows, dtype=np.float64)
+        assert isinstance(matrix, np.ndarray)
+        if self.is_identity:
+            return matrix
+        if len(self.blocks) == 1:
+            return self.blocks[0].compute(matrix)
+        features = np.empty((len(matrix), self.width))
+        for block in self.blocks:
+            features[:, block.slots] = block.compute(matrix)
+        return features
+
+
+def _operations(numbered: tuple[int, Number]) -> list[str]:
+    return [step.operation for step in numbered[1].steps]
+
+
+class _Block:
+    """Features that take the same operations, each with operands of its own."""
+
+    def __init__(self, numbered: Sequence[tuple[int, Number]], width: int) -> None:
+        self.slots = [slot for slot, _ in numbered]
+        places = [number.place for _, number in numbered]
+        self.places = None if places == list(range(width)) else np.array(places, dtype=np.intp)
+        columns = zip(*(number.steps for _, number in numbered), strict=True)
+        self.steps = [
+            (steps[0].vector, np.array([step.operand for step in steps])) for steps in columns
+        ]
+
+    def compute(self, matrix: Matrix) -> Matrix:
+        values = matrix if self.places is None else matrix.take(self.places, axis=1)
+        for operation, operands in self.steps:
+            values = operation(values, operands)
+        return values
+
+
+class CellReader:
+    """Read features cell by cell: a table for each category, arithmetic for each number.
+
+    Parameters
+    ----------
+    table
+        The features.
+    is_array
+        Rows come as an array.
+    """
+
+    limit = _MOST_CELLS_ONE_BY_ONE
+
+    def __init__(self, table: Table, *, is_array: bool) -> None:
+        self.is_array = is_array
+        self.numbers = _numbers(table)
+        self.lookups = _lookups(table)
+        self.defaults = np.array([_defaults(table)])
+
+    def read(self, rows: Any) -> Matrix:
+        """Return an array of shape ``[n, features]``."""
+        if self.is_array:
+            rows = rows.tolist()
+        features = self.defaults.repeat(len(rows), axis=0)
+        for values, row in zip(features, rows, strict=True):
+            for place, slot, compute in self.numbers:
+                values[slot] = compute(row[place])
+            for place, lookup in self.lookups:
+                for slot, value in lookup[row[place]]:
+                    values[slot] = value
+        return features
+
+
+class SparseReader:
+    """Read the features that are not zero, cell by cell.
+
+    Parameters
+    ----------
+    table
+        The features.
+    is_array
+        Rows come as an array.
+    """
+
+    limit = _MOST_CELLS_ONE_BY_ONE
+
+    def __init__(self, table: Table, *, is_array: bool) -> None:
+        self.is_array = is_array
+        self.numbers = _numbers(table)
+        self.lookups = _lookups(table)
+        if any(_defaults(table)):
+            message = "a scaler shifts the zeros of a sparse matrix"
+            raise Unsupported(message)
+
+    def read(self, rows: Any) -> SparseRows:
+        """Return the non-zero numbers, in the order in which scikit-learn adds them up."""
+        if self.is_array:
+            rows = rows.tolist()
+        pairs: list[tuple[int, float]] = []
+        ends = [0]
+        for row in rows:
+            pairs += sorted(self._pairs(row))
+            ends.append(len(pairs))
+        return SparseRows(
+            np.array(ends, dtype=np.int32),
+            np.array([slot for slot, _ in pairs], dtype=np.int32),
+            np.array([value for _, value in pairs], dtype=np.float64),
+        )
+
+    def _pairs(self, row: Sequence[Any]) -> list[tuple[int, float]]:
+        computed = [(slot, compute(row[place])) for place, slot, compute in self.numbers]
+        pairs = [pair for pair in computed if pair[1]]
+        for place, lookup in self.lookups:
+            pairs += lookup[row[place]]
+        return pairs
+
+
+class _Lookup(dict[Any, Pairs]):
+    """What each category of a cell becomes; a hit costs no more than a dict's."""
+
+    def __init__(self, known: Mapping[Any, Pairs], domain: Domain, others: Mapping[int, Pairs]) -> None:
+        super().__init__(known)
+        self.missing = None if domain.missing is None else others[domain.missing]
+        self.unknown = None if domain.unknown is None else others[domain.unknown]
+        self.is_float = domain.is_float
+
+    def __missing__(self, cell: Any) -> Pairs:
+        found = self.unknown
+        if cell is None or cell != cell:  # noqa: PLR0124 -- only NaN is not itself
+            found = self.missing
+        elif self.is_float and type(cell) is int:
+            found = self.get(float(cell), self.unknown)
+        if found is None:
+            raise Unanswerable
+        return found
+
+
+def _lookups(table: Table) -> list[tuple[int, _Lookup]]:
+    coded = [(slot, code) for slot, code in enumerate(table.features) if isinstance(code, Code)]
+    found = []
+    for domain, group in groupby(coded, key=lambda numbered: numbered[1].domain):
+        entries: dict[int, list[tuple[int, float]]] = {}
+        for slot, code in group:
+            for key, value in code.exceptions.items():
+                entries.setdefault(key, []).append((slot, value))
+        pairs = {key: tuple(values) for key, values in entries.items()}
+        known = {value: pairs.get(key, ()) for value, key in domain.keys.items()}
+        others = {key: pairs.get(key, ()) for key in (domain.missing, domain.unknown) if key is not None}
+        found.append((domain.place, _Lookup(known, domain, others)))
+    return found
+
+
+def _numbers(table: Table) -> list[tuple[int, int, Callable[[Any], float]]]:
+    return [
+        (feature.place, slot, _computation(feature))
+        for slot, feature in enumerate(table.features)
+        if isinstance(feature, Number)
+    ]
+
+
+def _computation(number: Number) -> Callable[[Any], float]:
+    """Return the arithmetic of one cell as a function."""
+    operations = [step.operation for step in number.steps]
+    if operations == ["subtract", "divide"]:
+        # The most common of all, a StandardScaler, without a loop.
+        center, scale = (step.operand for step in number.steps)
+        return lambda cell: (math.nan if cell is None else cell - center) / scale
+    steps = [(step.scalar, step.operand) for step in number.steps]
+
+    def compute(cell: Any) -> float:
+        value = math.nan if cell is None else cell
+        for operation, operand in steps:
+            value = operation(value, operand)
+        return value  # type: ignore[no-any-return]
+
+    return compute
+
+
+def _defaults(table: Table) -> list[float]:
+    defaults = []
+    for feature in table.features:
+        if not isinstance(feature, (Number, Code)):
+            raise Unsupported(why_no_number(feature))
+        defaults.append(feature.default if isinstance(feature, Code) else 0.0)
+    return defaults
+
+

@@ -1,0 +1,122 @@
+"""Rows of numbers as one array: the quick way for inputs of a single numeric dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Order", "as_learned", "number_matrix", "order_of", "stack"]
+
+Order: TypeAlias = Literal["C", "F"]
+"""How an array lies in memory: row by row, or column by column."""
+
+_NUMBERS = frozenset({float, int})
+_BEYOND_INT64 = 2.0**63
+
+
+def number_matrix(
+    rows: Sequence[Sequence[Any]] | npt.NDArray[Any] | None,
+    *,
+    order: Order = "C",
+) -> npt.NDArray[Any] | None:
+    """Return rows of finite numbers as one array of whole numbers or of float64.
+
+    Parameters
+    ----------
+    rows
+        Rows of equal width, or an array of them.
+    order
+        How the array shall lie in memory.
+
+    Returns
+    -------
+    ndarray or None
+        A new array of shape (rows, features); ``None`` if any cell is no plain finite number.
+    """
+    if rows is None:
+        return None
+    if isinstance(rows, np.ndarray):
+        if rows.dtype.kind not in "fiu":
+            return None
+        dtype: type | None = None if rows.dtype.kind in "iu" else np.float64
+        # A copy, so that a model which writes into its input leaves the caller's array alone.
+        matrix = np.array(rows, dtype=dtype, order=order)
+    else:
+        types = set(map(type, chain.from_iterable(rows)))
+        if not types <= _NUMBERS:
+            return None
+        try:
+            dtype = np.int64 if types == {int} else np.float64
+            matrix = np.array(rows, dtype=dtype, order=order)
+        except OverflowError:
+            return None
+    return matrix if matrix.dtype.kind in "iu" or np.isfinite(matrix).all() else None
+
+
+def as_learned(matrix: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any] | None:
+    """Return an array as the dtype that was learned, or as a wider one that holds the numbers.
+
+    Parameters
+    ----------
+    matrix
+        Checked cells.
+    dtype
+        What the model was fitted on. Whole numbers stay whole if all of them are, otherwise the
+        array becomes float64.
+
+    Returns
+    -------
+    ndarray or None
+        ``None`` if a number is beyond the range of a floating dtype.
+
+    Examples
+    --------
+    >>> as_learned(np.array([[1.0, 2.0]]), "int64")
+    array([[1, 2]])
+    >>> as_learned(np.array([[1.5, 2.0]]), "int64")
+    array([[1.5, 2. ]])
+    """
+    wanted = np.dtype(dtype)
+    if matrix.dtype == wanted or wanted.kind not in "iuf":
+        return matrix.astype(wanted, copy=False)
+    if wanted.kind == "f":
+        with np.errstate(over="ignore"):
+            cast = matrix.astype(wanted)
+        return cast if np.isinf(cast).sum() == np.isinf(matrix).sum() else None
+    return _as_whole(matrix, wanted)
+
+
+def _as_whole(matrix: npt.NDArray[Any], wanted: np.dtype[Any]) -> npt.NDArray[Any]:
+    if matrix.dtype.kind == "f":
+        whole = np.isfinite(matrix).all() and (matrix == np.floor(matrix)).all()
+        if not whole or np.abs(matrix).max() >= _BEYOND_INT64:
+            return matrix
+    # As Python integers: comparisons of uint64 with int64 go through float64.
+    low, high = int(matrix.min()), int(matrix.max())
+    for dtype in (wanted, np.dtype(np.int64)):
+        bounds = np.iinfo(dtype)
+        if bounds.min <= low and high <= bounds.max:
+            return matrix.astype(dtype)
+    return matrix.astype(np.float64)
+
+
+def order_of(array: npt.NDArray[Any]) -> Order:
+    """Tell whether an array of two dimensions lies in memory row by row or column by column."""
+    down, across = np.abs(array.strides)
+    return "C" if down >= across else "F"
+
+
+def stack(columns: Sequence[Any], dtype: str, *, order: Order = "C") -> npt.NDArray[Any]:
+    """Return checked columns as one array of the dtype that was learned."""
+    arrays = [np.asarray(column) for column in columns]
+    common = object if dtype == "object" else np.result_type(*arrays)
+    array = np.empty((len(arrays[0]), len(arrays)), dtype=common, order=order)
+    for place, column in enumerate(arrays):
+        array[:, place] = column
+    learned = as_learned(array, dtype)
+    assert learned is not None, "the columns are of the dtype that was learned already"
+    return learned

@@ -1,0 +1,64 @@
+"""A cell that does not fit its column, and the words for it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nbdeploy.models.columns import shorten
+
+__all__ = ["Misfit", "Problem", "near_miss"]
+
+_LONGEST_NEAR_MISS = 100
+_MOST_CANDIDATES = 1_000
+
+
+class Misfit(ValueError):  # noqa: N818 -- control flow of this package, no caller sees it
+    """A cell that its column does not take.
+
+    Parameters
+    ----------
+    message
+        What was expected and what came.
+    suggestion
+        What was probably meant.
+    candidates
+        Texts among which a near miss may be found. It is looked for only in the one problem that
+        is reported, because a search for each bad cell would be a way to keep a server busy.
+    """
+
+    def __init__(
+        self, message: str, *, suggestion: str | None = None, candidates: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.suggestion = suggestion
+        self.candidates = candidates
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The first cell that a column does not take, and how many there are."""
+
+    row: int
+    value: Any
+    misfit: Misfit
+    count: int
+
+    def explain(self) -> tuple[str, str | None]:
+        """Return the message, and what was probably meant."""
+        message, suggestion = str(self.misfit), self.misfit.suggestion
+        near = near_miss(self.value, self.misfit.candidates)
+        return (
+            (f"{message}; did you mean {shorten(near)}?", near) if near else (message, suggestion)
+        )
+
+
+def near_miss(value: object, candidates: Iterable[str]) -> str | None:
+    """Return the candidate that is spelled most like the value, if one is close."""
+    if not isinstance(value, str) or len(value) > _LONGEST_NEAR_MISS:
+        return None
+    short = [text for text in candidates if len(text) <= _LONGEST_NEAR_MISS][:_MOST_CANDIDATES]
+    near = difflib.get_close_matches(value, short, n=1)
+    return near[0] if near else None

@@ -1,0 +1,91 @@
+"""What is known about a saved model without loading it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+__all__ = ["SavedModel"]
+
+_SHOWN_GLOBALS = 8
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+_STEP = 1000
+
+
+@dataclass(frozen=True, repr=False)
+class SavedModel:
+    """A model file as its manifest and its bytes describe it.
+
+    Parameters
+    ----------
+    path
+        Where the file is.
+    format
+        ``"joblib"``, ``"pickle"`` or ``"skops"``.
+    digest
+        The ``sha256:...`` of the file, as ``trust=`` takes it.
+    size
+        Bytes of the file.
+    model_type
+        The name of the model's class; ``None`` for a file without a manifest.
+    created_at
+        When it was saved; ``None`` for a file without a manifest.
+    python
+        The version of Python that saved it; ``None`` for a file without a manifest.
+    libraries
+        The versions of the libraries that saved it, by distribution.
+    signature
+        What the rows look like, for ``Signature.from_dict``; ``None`` when it is not known.
+    version
+        The name of the version in a registry.
+    trusted
+        Whether it loads without ``trust=``.
+    globals
+        What loading it would import, as ``module.name``; for skops, the types that skops does not
+        trust by itself. ``None`` when the list cannot be complete, or was not asked for.
+    """
+
+    path: str
+    format: str
+    digest: str
+    size: int
+    model_type: str | None
+    created_at: datetime | None
+    python: str | None
+    libraries: Mapping[str, str]
+    signature: Mapping[str, Any] | None
+    version: str | None
+    trusted: bool
+    globals: tuple[str, ...] | None
+
+    def __repr__(self) -> str:
+        known = self.model_type or "unknown model"
+        trust = "trusted" if self.trusted else "not trusted"
+        lines = [
+            f"SavedModel({known}, {self.format}, {_size(self.size)}, {trust})",
+            f"  digest     {self.digest}",
+        ]
+        if self.python:
+            lines.append(f"  saved with {', '.join(self._versions())}")
+        if self.globals is not None:
+            lines.append(f"  imports    {_shortened(self.globals)}")
+        return "\n".join(lines)
+
+    def _versions(self) -> list[str]:
+        return [f"Python {self.python}", *(f"{name} {v}" for name, v in self.libraries.items())]
+
+
+def _size(number: float) -> str:
+    for unit in _UNITS[:-1]:
+        if number < _STEP:
+            return f"{number:.3g} {unit}"
+        number /= _STEP
+    return f"{number:.3g} {_UNITS[-1]}"
+
+
+def _shortened(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:_SHOWN_GLOBALS]) or "nothing"
+    more = len(names) - _SHOWN_GLOBALS
+    return f"{shown} and {more} more" if more > 0 else shown

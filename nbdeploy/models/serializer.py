@@ -1,0 +1,284 @@
+"""Section 1.1 of the chapter: saving and loading models."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from nbdeploy.exceptions import ModelFileError, SignatureError
+from nbdeploy.models import pickle_formats, skops_format
+from nbdeploy.models.library_versions import versions_for
+from nbdeploy.models.loading import load_admitted
+from nbdeploy.models.manifest import Entry, digest_of
+from nbdeploy.models.model_file import ModelFile
+from nbdeploy.models.notices import ModelTrustWarning, ModelVersionWarning, notify
+from nbdeploy.models.opened_file import OpenedFile, check_format, open_file
+from nbdeploy.models.pickle_globals import pickle_globals
+from nbdeploy.models.saved_model import SavedModel
+from nbdeploy.models.trust import Trust, TrustStore, Voucher
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+__all__ = [
+    "ModelSerializer",
+    "ModelTrustWarning",
+    "ModelVersionWarning",
+    "SavedModel",
+    "load_saved",
+    "save",
+    "snapshot",
+]
+
+
+class ModelSerializer:
+    """Save models to files, and load them again.
+
+    Beside each file stands a manifest with its digest, its origin and the shape of its rows. A
+    file is verified before anything in it runs, and replaced in one step.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.linear_model import LinearRegression
+    >>> model = LinearRegression().fit([[1.0], [2.0]], [2.0, 4.0])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ModelSerializer.save_model(model, f"{folder}/double.joblib")
+    ...     copy = ModelSerializer.load_model(f"{folder}/double.joblib")
+    >>> copy.predict([[3.0]]).round(6).tolist()
+    [6.0]
+    """
+
+    @staticmethod
+    def save_model(
+        model: Any,
+        path: str | os.PathLike[str],
+        format: str = "joblib",  # noqa: A002 -- the chapter's name
+        *,
+        example: Any = None,
+    ) -> None:
+        """Save a model.
+
+        Parameters
+        ----------
+        model
+            Any object that can be pickled. Functions and classes that were defined in the
+            notebook travel along in ``"joblib"`` and ``"pickle"``.
+        path
+            Where to; missing folders are made. A file that is there is replaced in one step.
+        format
+            ``"joblib"``, ``"pickle"`` or ``"skops"``. The last holds types and arrays and no
+            code, so others can load it without trusting its author.
+        example
+            Some rows as the model was fitted on. What they look like is kept with the model, the
+            rows are not.
+
+        Raises
+        ------
+        UnknownFormatError
+            There is no such format.
+        SignatureError
+            The example does not fit the model.
+        ModelFileError
+            Something in the model cannot be saved, or the file cannot be written.
+        """
+        save(model, path, format=format, example=example)
+
+    @staticmethod
+    def load_model(
+        path: str | os.PathLike[str],
+        format: str = "joblib",  # noqa: A002 -- the chapter's name
+        *,
+        trust: Trust = None,
+    ) -> Any:
+        """Load a model.
+
+        Parameters
+        ----------
+        path
+            The file.
+        format
+            How it was saved; ``"joblib"`` also reads plain pickles.
+        trust
+            Needed for files that somebody else saved. A digest (``"sha256:..."``) loads that
+            content and no other; several digests add to what is trusted anyway; ``True`` loads
+            whatever is there, with a warning.
+
+        Raises
+        ------
+        UnknownFormatError
+            There is no such format.
+        ModelFileNotFoundError
+            There is no such file.
+        CorruptedModelError
+            The bytes are not those of the manifest.
+        UntrustedModelError
+            Nobody vouches for the file. The error lists what it would import.
+        ModelFileError
+            The file is of another format, or cannot be loaded here.
+        """
+        return load_saved(path, format=check_format(format), trust=trust)[0]
+
+    @staticmethod
+    def inspect(path: str | os.PathLike[str]) -> SavedModel:
+        """Tell what is in a model file without loading it.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Raises
+        ------
+        ModelFileNotFoundError
+            There is no such file.
+        CorruptedModelError
+            The bytes are not those of the manifest.
+        """
+        opened = open_file(path, None)
+        is_vouched = opened.voucher(None, TrustStore()) is not Voucher.NOBODY
+        return opened.describe(trusted=is_vouched or opened.runs_nothing, with_globals=True)
+
+
+def save(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    format: str = "joblib",  # noqa: A002 -- the chapter's name
+    example: Any = None,
+    version: str | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> SavedModel:
+    """Save a model as `ModelSerializer.save_model` does, and tell what was written.
+
+    Parameters
+    ----------
+    model
+        Any object that can be pickled.
+    path
+        Where to.
+    format
+        ``"joblib"``, ``"pickle"`` or ``"skops"``.
+    example
+        Some rows as the model was fitted on.
+    version
+        The name of the version in a registry; signed with the rest.
+    clock
+        The time, in UTC.
+    """
+    check_format(format)
+    signature = _learned_signature(model, example)
+    data = _DUMPS[format](model)
+    entry = Entry(
+        sha256=digest_of(data).removeprefix("sha256:"),
+        size=len(data),
+        format=format,
+        model_type=type(model).__name__,
+        created_at=clock().isoformat(),
+        python=platform.python_version(),
+        libraries=_libraries_of(model, data, format),
+        signature=signature,
+        version=version,
+    )
+    entry, is_signed = _signed(entry)
+    file = ModelFile(path)
+    file.replace(data, entry)
+    opened = OpenedFile(file.path, data, entry, format)
+    return opened.describe(trusted=is_signed, with_globals=False)
+
+
+def load_saved(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002 -- the chapter's name
+    trust: Trust = None,
+) -> tuple[Any, SavedModel]:
+    """Load a model with what is known about it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    format
+        How it was saved; ``None`` to take it from the manifest, or else from the extension.
+    trust
+        What vouches for the file, see `ModelSerializer.load_model`.
+
+    Returns
+    -------
+    tuple
+        The model, and what `ModelSerializer.inspect` tells, without the list of imports.
+    """
+    opened = open_file(path, format)
+    model = load_admitted(opened, opened.admit(trust, TrustStore()))
+    return model, opened.describe(trusted=True, with_globals=False)
+
+
+def snapshot(model: Any) -> tuple[Any, str]:
+    """Return a copy of a model that shares nothing with it, and the digest of its bytes.
+
+    Parameters
+    ----------
+    model
+        Any object that can be pickled.
+
+    Returns
+    -------
+    tuple
+        The model after one save and load in memory, and the ``sha256:...`` of what was saved.
+
+    Raises
+    ------
+    ModelFileError
+        The model cannot be saved, or not be loaded again.
+    """
+    data = pickle_formats.dump_joblib(model)
+    try:
+        copy = pickle_formats.load_joblib(data, isolated=True)
+    except Exception as error:
+        message = (
+            f"The {type(model).__name__} can be saved, but not loaded again: "
+            f"{type(error).__name__}: {error}."
+        )
+        raise ModelFileError(message) from error
+    return copy, digest_of(data)
+
+
+_DUMPS: dict[str, Callable[[Any], bytes]] = {
+    "joblib": pickle_formats.dump_joblib,
+    "pickle": pickle_formats.dump_pickle,
+    "skops": skops_format.dump_skops,
+}
+
+
+def _learned_signature(model: Any, example: Any) -> dict[str, Any] | None:
+    from nbdeploy.models.signature import Signature  # noqa: PLC0415 -- heavy import
+
+    try:
+        return Signature.learn(model=model, example=example).to_dict()
+    except SignatureError:
+        if example is not None:
+            raise
+        return None
+
+
+def _libraries_of(model: Any, data: bytes, format_name: str) -> dict[str, str]:
+    if format_name == "skops":
+        needed = skops_format.types_needing_trust(data) or ()
+        return versions_for([*needed, type(model).__module__, "sklearn", "numpy", "skops"])
+    return versions_for(pickle_globals(data, is_joblib=format_name == "joblib") or ())
+
+
+def _signed(entry: Entry) -> tuple[Entry, bool]:
+    try:
+        return entry.signed(TrustStore().sign(entry.payload())), True
+    except OSError as error:
+        notify(
+            f"The model is saved, but not signed: no key can be kept ({error}). It will need "
+            "trust= when it is loaded, as if somebody else had saved it. Set NBDEPLOY_CONFIG_DIR "
+            "to a folder that you may write to.",
+            ModelTrustWarning,
+        )
+        return entry, False

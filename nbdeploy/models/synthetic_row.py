@@ -1,0 +1,78 @@
+"""A row to show people that is no row of the example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from nbdeploy.models.columns import PLACEHOLDER, Column, Scalar
+
+__all__ = ["unlike_any_row"]
+
+
+def unlike_any_row(
+    columns: Sequence[Column], example: Sequence[pd.Series[Any]]
+) -> tuple[Column, ...]:
+    """Return the columns with typical cells that together are in no row of the example.
+
+    Medians and modes of all columns can by chance make up a row that exists. Then one cell is
+    moved, to another cell that its column takes.
+
+    Parameters
+    ----------
+    columns
+        The learned columns.
+    example
+        The cells that each was learned from.
+    """
+    matches: list[npt.NDArray[np.bool_]] = []
+    left: Any = np.True_
+    for column, cells in zip(columns, example, strict=True):
+        matches.append(_equal(cells, column.typical))
+        left = np.logical_and(left, matches[-1])
+        if not left.any():
+            return tuple(columns)
+    for place, column in enumerate(columns):
+        others = _all(matches[:place] + matches[place + 1 :])
+        for cell in _alternatives(column):
+            if not (_equal(example[place], cell) & others).any():
+                moved = replace(column, typical=cell)
+                return (*columns[:place], moved, *columns[place + 1 :])
+    return tuple(columns)
+
+
+def _all(matches: Sequence[npt.NDArray[np.bool_]]) -> Any:
+    return np.logical_and.reduce(matches) if matches else np.True_
+
+
+def _equal(cells: pd.Series[Any], typical: Scalar | None) -> npt.NDArray[np.bool_]:
+    absent = cells.isna().to_numpy()
+    if typical is None:
+        return absent
+    if cells.dtype.kind == "M":
+        typical = pd.Timestamp(typical)  # type: ignore[assignment]
+    return (cells == typical).fillna(value=False).to_numpy(dtype=bool) & ~absent
+
+
+def _alternatives(column: Column) -> Iterable[Scalar]:
+    low, high, typical = column.minimum, column.maximum, column.typical
+    if column.kind == "bool":
+        return [not typical]
+    if column.kind in {"string", "category"}:
+        text = [PLACEHOLDER] if column.kind == "string" else []
+        return [*column.categories, *text]
+    if not isinstance(typical, (int, float)):
+        return []
+    if isinstance(low, str) or isinstance(high, str) or low is None or high is None:
+        low = high = typical
+    if column.kind == "int":
+        return [value for value in (typical - 1, typical + 1) if low <= value <= high] or [
+            typical + 1
+        ]
+    middles = [float(f"{(typical + end) / 2:.3g}") for end in (low, high)]
+    return [*middles, float(f"{typical:.1g}")]

@@ -1,0 +1,91 @@
+"""How the statistics of a monitor look, as text and as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nbdeploy.display.html import element, fragment
+from nbdeploy.display.table import Table
+from nbdeploy.display.units import age, count, counted, duration, percent, rate
+
+__all__ = ["to_html", "to_text"]
+
+_LATENCIES = {
+    "mean": "avg_latency",
+    "p50": "p50_latency",
+    "p95": "p95_latency",
+    "p99": "p99_latency",
+    "max": "max_latency",
+}
+_COLUMNS = ("", "requests", "errors", "error rate", *_LATENCIES)
+
+
+def to_text(statistics: Mapping[str, Any]) -> str:
+    """Write what ``ModelMonitor.get_statistics`` returned as lines of text."""
+    lines = [_headline(statistics)]
+    if statistics["requests"]:
+        lines += [_table(statistics).to_text(), _statuses(statistics)]
+    return "\n".join([*lines, _now(statistics)])
+
+
+def to_html(statistics: Mapping[str, Any]) -> str:
+    """Write the same facts as HTML."""
+    has_requests = bool(statistics["requests"])
+    table = element("div", _table(statistics).element(), class_="nbd-scroll")
+    return fragment(
+        element("div", element("strong", _headline(statistics)), class_="nbd-head"),
+        table if has_requests else None,
+        element("div", _statuses(statistics), class_="nbd-quiet") if has_requests else None,
+        element("div", _now(statistics), class_="nbd-quiet"),
+        class_="nbd-card",
+    )
+
+
+def _headline(statistics: Mapping[str, Any]) -> str:
+    if not statistics["requests"]:
+        return "No requests yet"
+    return ", ".join(
+        [
+            counted(statistics["requests"], "request"),
+            counted(statistics["errors"], "error"),
+            f"{count(statistics['cancelled'])} cancelled",
+        ]
+    )
+
+
+def _now(statistics: Mapping[str, Any]) -> str:
+    return (
+        f"{rate(statistics['requests_per_second'])} in the last minute, "
+        f"{count(statistics['in_flight'])} in flight, up {age(statistics['uptime'])}"
+    )
+
+
+def _statuses(statistics: Mapping[str, Any]) -> str:
+    by_status = statistics["by_status"].items()
+    return "by status " + "; ".join(f"{status}: {count(number)}" for status, number in by_status)
+
+
+def _table(statistics: Mapping[str, Any]) -> Table:
+    return Table(_COLUMNS, tuple(_rows(statistics)), right=_COLUMNS[1:])
+
+
+def _rows(statistics: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    attempts = statistics["total_predictions"]
+    failed = round(attempts * statistics["error_rate"])
+    window = {**statistics, "requests": attempts, "errors": failed}
+    yield _row(f"last {count(attempts)}", window)
+    for endpoint, group in statistics["by_endpoint"].items():
+        yield _row(endpoint, group)
+    for version, group in statistics["by_version"].items():
+        yield _row(f"version {version}", group)
+
+
+def _row(name: str, group: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        name,
+        count(group["requests"]),
+        count(group["errors"]),
+        percent(group["error_rate"]),
+        *(duration(group[key]) for key in _LATENCIES.values()),
+    )

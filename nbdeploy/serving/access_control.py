@@ -1,0 +1,173 @@
+"""The gate in front of every route: access, body size, and the headers of every answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import orjson
+
+from nbdeploy.exceptions import RequestError
+from nbdeploy.serving.errors import ErrorAnswer, answer_of
+from nbdeploy.serving.security import (
+    AccessPolicy,
+    OneTimeCodes,
+    Refusal,
+    caller_of,
+    decide,
+    login_code,
+    session_cookie,
+)
+
+__all__ = ["MAX_BODY_BYTES", "AccessControl", "BodyTooLargeError", "Receive", "Scope", "Send"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+"""The largest body that is read, as Triton limits it: 64 MiB."""
+
+_ALWAYS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+]
+
+
+class BodyTooLargeError(RequestError):
+    """The body is larger than the service reads."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The body is larger than {limit // 2**20} MiB. Send the rows in several requests.",
+            status=413,
+        )
+
+
+class AccessControl:
+    """Put `decide` in front of an ASGI application.
+
+    Parameters
+    ----------
+    app
+        The application.
+    policy
+        A call that gives the policy in force: it may change when a service is deployed again.
+    codes
+        The one-time codes that open a browser session.
+    max_body_bytes
+        Larger bodies get 413, without being read to their end.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        policy: Callable[[], AccessPolicy],
+        codes: OneTimeCodes,
+        max_body_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
+        self._app = app
+        self._policy = policy
+        self._codes = codes
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or turn it away."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            # There is no websocket route; closing before accepting answers 403.
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        policy = self._policy()
+        refusal = self._refusal(scope, policy)
+        if refusal is None:
+            await self._serve(scope, receive, send)
+        elif refusal.status == _SEE_OTHER:
+            await _log_in(send, policy.token or "")
+        else:
+            await send_answer(send, _refused(refusal))
+
+    def _refusal(self, scope: Scope, policy: AccessPolicy) -> Refusal | None:
+        refusal = decide(caller_of(scope), policy)
+        code = login_code(scope)
+        is_stranger = refusal is not None and refusal.status != _UNAUTHORIZED
+        if code is None or policy.token is None or is_stranger:
+            return refusal
+        if self._codes.redeem(code):
+            return Refusal(_SEE_OTHER, "docs")
+        return Refusal(401, "This link was used or is older than a minute: call open() again.")
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        length = dict(scope["headers"]).get(b"content-length", b"")
+        if length.isdigit() and int(length) > self._max_body_bytes:
+            await send_answer(send, answer_of(BodyTooLargeError(self._max_body_bytes)))
+            return
+        await self._app(scope, self._limited(receive), _with_headers(send))
+
+    def _limited(self, receive: Receive) -> Receive:
+        seen = 0
+
+        async def receive_within_limit() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._max_body_bytes:
+                raise BodyTooLargeError(self._max_body_bytes)
+            return message
+
+        return receive_within_limit
+
+
+_UNAUTHORIZED = 401
+_SEE_OTHER = 303
+
+
+def _refused(refusal: Refusal) -> ErrorAnswer:
+    answer = answer_of(RequestError(refusal.message, status=refusal.status))
+    if refusal.status == _UNAUTHORIZED:
+        return ErrorAnswer(answer.status, answer.body, {"WWW-Authenticate": "Bearer"})
+    return answer
+
+
+def _with_headers(send: Send) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            sent = {name for name, _ in message["headers"]}
+            extra = [pair for pair in _ALWAYS if pair[0] not in sent]
+            message = {**message, "headers": [*message["headers"], *extra]}
+        await send(message)
+
+    return send_with_headers
+
+
+async def _log_in(send: Send, token: str) -> None:
+    headers = [
+        (b"location", b"docs"),
+        (b"set-cookie", session_cookie(token).encode("latin-1")),
+        (b"content-length", b"0"),
+        *_ALWAYS,
+    ]
+    await send({"type": "http.response.start", "status": _SEE_OTHER, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def send_answer(send: Send, answer: ErrorAnswer) -> None:
+    """Send an error straight from the ASGI level."""
+    body = orjson.dumps(answer.body)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *(
+            (name.lower().encode(), value.encode("latin-1"))
+            for name, value in answer.headers.items()
+        ),
+        *_ALWAYS,
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,82 @@
+"""The ``/docs`` page: Swagger UI from an installed package, so that it works without internet."""
+
+from __future__ import annotations
+
+import html
+from functools import cache
+from importlib.resources import files
+
+from fastapi import FastAPI
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+__all__ = ["add_docs_routes"]
+
+# Every address is relative to the page, so the page is right behind any proxy prefix.
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="stylesheet" href="docs/assets/swagger-ui.css">
+<link rel="icon" href="data:,">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="docs/assets/swagger-ui-bundle.js"></script>
+<script src="docs/assets/start.js"></script>
+</body>
+</html>
+"""
+
+_START = """"use strict";
+SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#swagger-ui",
+  tryItOutEnabled: true,
+  validatorUrl: null,
+  presets: [SwaggerUIBundle.presets.apis],
+  layout: "BaseLayout",
+});
+"""
+
+# Swagger UI sets style attributes; no script runs but those that this service sends.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
+)
+
+_TYPES = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
+
+
+def add_docs_routes(app: FastAPI, title: str) -> None:
+    """Add the routes of the page and of its assets.
+
+    Parameters
+    ----------
+    app
+        The application that the page describes.
+    title
+        The name of the service.
+    """
+    page = _PAGE.format(title=html.escape(title))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return HTMLResponse(page, headers={"Content-Security-Policy": _POLICY})
+
+    @app.get("/docs/assets/{name}", include_in_schema=False)
+    async def asset(name: str) -> Response:
+        if name == "start.js":
+            return Response(_START, media_type="text/javascript")
+        if name not in _TYPES:
+            return PlainTextResponse("There is no such file.", status_code=404)
+        # Half a megabyte that never changes while the service lives: the browser may keep it.
+        kept = {"Cache-Control": "private, max-age=3600"}
+        return Response(_read(name), media_type=_TYPES[name], headers=kept)
+
+
+@cache
+def _read(name: str) -> bytes:
+    return (files("fastapi_offline") / "static" / name).read_bytes()

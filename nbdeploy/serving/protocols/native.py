@@ -1,0 +1,105 @@
+"""The chapter's protocol: ``{"features": ...}`` in, ``{"prediction": [...]}`` out.
+
+Also ``{"instances": [...]}`` -> ``{"predictions": [...]}``, and a top-level list of records ->
+``{"<method>": [...]}``. A body without Content-Type is read as JSON: many clients send none.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from nbdeploy.exceptions import RequestError
+from nbdeploy.serving.inference import InferenceRequest, Prediction
+
+__all__ = ["NativeRequest", "decode", "encode"]
+
+_SHAPES = 'Expected {"features": row or rows}, {"instances": [rows]} or a list of records.'
+_ANSWER_KEYS = {"features": "prediction", "instances": "predictions"}
+
+
+@dataclass(frozen=True)
+class NativeRequest:
+    """A decoded request, and the key that its answer goes under."""
+
+    inference: InferenceRequest
+    answer_key: str
+
+
+def decode(method: str, content_type: str | None, body: bytes) -> NativeRequest:
+    """Read a request body.
+
+    Raises
+    ------
+    RequestError
+        415 if it is no JSON by its Content-Type, 400 if it is malformed.
+    """
+    check_content_type(content_type)
+    document = parse_json(body)
+    if isinstance(document, list):
+        return NativeRequest(InferenceRequest(method, document), method)
+    if not isinstance(document, dict):
+        message = f"The body is {_kind(document)}. {_SHAPES}"
+        raise RequestError(message)
+    found = [key for key in _ANSWER_KEYS if key in document]
+    if len(found) != 1:
+        has = "both keys" if found else f"the keys {sorted(map(str, document))[:10]}"
+        message = f"The body has {has}. {_SHAPES}"
+        raise RequestError(message)
+    key = found[0]
+    return NativeRequest(InferenceRequest(method, document[key]), _ANSWER_KEYS[key])
+
+
+def encode(prediction: Prediction, answer_key: str) -> bytes:
+    """Write an answer; NaN and infinity become null, as JSON knows neither."""
+    return dump_json({answer_key: prediction.output})
+
+
+def check_content_type(content_type: str | None) -> None:
+    """Refuse what is declared to be something else than JSON.
+
+    A web page can post text/plain and forms to any server without asking first; JSON it cannot.
+    """
+    kind = (content_type or "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        message = f"Content-Type {kind[:80]!r} is not read here. Send application/json."
+        raise RequestError(message, status=415)
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse JSON, with the NaN and Infinity that Python writes: the signature judges those."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if b"NaN" not in body and b"Infinity" not in body:
+            message = f"The body is not JSON: {error.msg} at position {error.pos}."
+            raise RequestError(message) from None
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        message = f"The body is not JSON: {type(error).__name__}."
+        raise RequestError(message) from None
+
+
+def dump_json(document: Any) -> bytes:
+    """Write JSON; what is no JSON value (a label of an own class) is written as its text."""
+    try:
+        return orjson.dumps(
+            document, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+        )
+    except orjson.JSONEncodeError:
+        # Lone surrogates and integers above 64 bits: the standard library writes both.
+        exact = json.dumps(document, default=_plain)
+        return json.dumps(json.loads(exact, parse_constant=lambda _: None)).encode()
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def _kind(document: Any) -> str:
+    return "null" if document is None else f"a {type(document).__name__}"

@@ -1,0 +1,323 @@
+"""A model as a web service: the chapter's `ModelService`, complete."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route as HttpRoute
+
+from nbdeploy.exceptions import NbdeployError, RequestError, StoppedError
+from nbdeploy.machine import usable_cpus
+from nbdeploy.models.signature import Signature
+from nbdeploy.monitoring.monitor import ModelMonitor
+from nbdeploy.serving.access_control import AccessControl
+from nbdeploy.serving.docs_page import add_docs_routes
+from nbdeploy.serving.errors import answer_of
+from nbdeploy.serving.execution import PredictionThreads
+from nbdeploy.serving.health import Health, add_health_routes
+from nbdeploy.serving.inference import Inference, check_method
+from nbdeploy.serving.protocols import native
+from nbdeploy.serving.routing import Route, route_from_file
+from nbdeploy.serving.schemas import PredictionRequest, describe_paths
+from nbdeploy.serving.security import AccessPolicy, OneTimeCodes, choose_token
+
+__all__ = ["ModelService", "PredictionRequest"]
+
+logger = logging.getLogger("nbdeploy")
+
+# All, so that an unknown path is not found rather than "not allowed".
+_VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+ERROR_ID_HEADER = "X-Error-ID"
+"""Names the record of a failed request: in the kernel, `ModelMonitor.find_error` finds it."""
+
+
+class ModelService:
+    """Serve a saved model as a FastAPI application.
+
+    Parameters
+    ----------
+    model_path
+        A file that `ModelSerializer.save_model` wrote (or the route of a model in memory).
+    name
+        What the service is called; the file's stem when ``None``.
+    trust
+        What vouches for a file that this user did not save: its ``"sha256:..."``.
+    example
+        Rows like those the model was fitted on, for a file that does not tell.
+    token
+        What callers must send: ``"auto"`` takes the environment's ``NBDEPLOY_TOKEN``; without it,
+        none while only this machine can call, else a fresh one, which the log tells how to read.
+        ``None`` asks for none and answers whoever can reach the port.
+    allowed_hosts
+        Host names that callers may use beside those of this machine.
+    access
+        Who may call, where that is decided already; `token` and `allowed_hosts` are then not used.
+    load
+        ``False`` loads the model in the background once the server runs: until then readiness is
+        503 and liveness 200.
+    timeout
+        Seconds from a request to its answer, then 504.
+    max_concurrency
+        Predictions at once; as many as there are processors when ``None``.
+    max_queue
+        Requests that may wait; the next gets 503 with Retry-After.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is missing, corrupted or not trusted.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from starlette.testclient import TestClient
+    >>> from nbdeploy import ModelSerializer
+    >>> path = os.path.join(tempfile.mkdtemp(), "sign.joblib")
+    >>> ModelSerializer.save_model(LogisticRegression().fit([[-1.0], [1.0]], ["-", "+"]), path)
+    >>> service = ModelService(path)
+    >>> TestClient(service.app).post("/predict", json={"features": [3.5]}).json()
+    {'prediction': ['+']}
+    """
+
+    def __init__(
+        self,
+        model_path: str | os.PathLike[str] | Route,
+        *,
+        name: str | None = None,
+        trust: Any = None,
+        example: Any = None,
+        token: str | None = "auto",  # noqa: S107 -- a keyword, not a secret
+        allowed_hosts: Iterable[str] = (),
+        access: AccessPolicy | None = None,
+        load: bool = True,
+        timeout: float = 30.0,
+        max_concurrency: int | None = None,
+        max_queue: int = 1024,
+    ) -> None:
+        self._route: Route | None = None
+        self._load_route: Callable[[], Route] | None = None
+        self._loading = threading.Lock()
+        if isinstance(model_path, Route):
+            self._route = model_path
+            self.name = name or model_path.predictor.model_type
+        else:
+            path = Path(model_path)
+            self.name = name or path.stem
+            self._load_route = lambda: route_from_file(path, trust=trust, example=example)
+        self.access = access or access_policy(token, allowed_hosts)
+        self.codes = OneTimeCodes()
+        self.monitor = ModelMonitor(status_of=lambda error: answer_of(error).status)
+        self.health = Health(self._state)
+        self._threads = PredictionThreads(
+            max_concurrency=max_concurrency or max(1, round(usable_cpus())),
+            max_queue=max_queue,
+            timeout=timeout,
+        )
+        self.inference = Inference(
+            route=lambda: self.route, monitor=self.monitor, threads=self._threads
+        )
+        self._described: tuple[object, dict[str, Any]] | None = None
+        self.app = self._application()
+        if load:
+            self.load()
+
+    def load(self) -> None:
+        """Load the model, unless it is loaded."""
+        with self._loading:
+            if self._route is None and self._load_route is not None:
+                self._route = self._load_route()
+
+    def swap(self, route: Route) -> None:
+        """Answer with another model from now on; requests on their way keep the one they had."""
+        self._route = route
+
+    @property
+    def route(self) -> Route:
+        """The model in force.
+
+        Raises
+        ------
+        StoppedError
+            While it loads.
+        """
+        if self._route is None:
+            message = f"{self.name!r} is still loading its model."
+            raise StoppedError(message)
+        return self._route
+
+    @property
+    def model(self) -> Any:
+        """The model in force."""
+        return self.route.model
+
+    @property
+    def signature(self) -> Signature:
+        """What a row of the model looks like."""
+        return self.route.signature
+
+    def info(self) -> dict[str, Any]:
+        """Tell what is served: the answer of ``GET /model/info``."""
+        route = self.route
+        return {
+            "name": self.name,
+            "version": route.version,
+            "model_type": route.predictor.model_type,
+            "feature_count": route.signature.width,
+            "features": list(route.signature.names),
+            "input": route.signature.kind,
+            "methods": list(route.predictor.methods),
+            "classes": route.predictor.classes,
+            "digest": route.digest or None,
+        }
+
+    def close(self) -> None:
+        """End the threads that predict."""
+        self._threads.close()
+
+    def __repr__(self) -> str:
+        """Say what is served; no address, so that notebooks can be compared."""
+        kind = self._route.predictor.model_type if self._route else "loading"
+        return f"<ModelService {self.name!r}: {kind}>"
+
+    def _state(self) -> str:
+        return "ready" if self._route is not None else "loading"
+
+    def _application(self) -> FastAPI:
+        app = FastAPI(
+            title=self.name,
+            docs_url=None,
+            redoc_url=None,
+            root_path_in_servers=False,
+            lifespan=self._lifespan,
+        )
+        app.add_middleware(
+            AccessControl,  # type: ignore[arg-type, unused-ignore]
+            policy=lambda: self.access,
+            codes=self.codes,
+        )
+        app.add_exception_handler(HTTPException, _http_error)
+        add_health_routes(app, self.health)
+        add_docs_routes(app, self.name)
+        self._add_reading_routes(app)
+        # Not FastAPI's: the body is the protocol's business, and nothing of it is a parameter.
+        app.router.routes.append(HttpRoute("/{method}", self._answer, methods=_VERBS))
+        app.openapi = self._openapi  # type: ignore[method-assign]
+        return app
+
+    def _add_reading_routes(self, app: FastAPI) -> None:
+        @app.get("/", include_in_schema=False)
+        async def home() -> Response:
+            return Response(status_code=307, headers={"Location": "docs"})
+
+        @app.get("/model/info", summary="What is served")
+        async def model_info() -> Response:
+            return self._reply(self.info)
+
+        @app.get("/stats", summary="What the monitor counted")
+        async def stats() -> Response:
+            return self._reply(self.monitor.get_statistics)
+
+    def _reply(self, facts: Callable[[], dict[str, Any]]) -> Response:
+        try:
+            return _json(native.dump_json(facts()))
+        except NbdeployError as error:
+            return _error(error)
+
+    async def _answer(self, request: Request) -> Response:
+        method = request.path_params["method"]
+        try:
+            check_method(method, self.route)
+            if request.method != "POST":
+                return _use_post(method)
+            body = await request.body()
+            decoded = native.decode(method, request.headers.get("content-type"), body)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except NbdeployError as error:
+            return _error(error)
+        try:
+            prediction = await self.inference.predict(decoded.inference)
+        except NbdeployError as error:
+            return _error(error, self.monitor)
+        return _json(
+            native.encode(prediction, decoded.answer_key), {"X-Model-Version": prediction.version}
+        )
+
+    def _openapi(self) -> dict[str, Any]:
+        key = (self._route, self.access)
+        if self._described is None or self._described[0] != key:
+            document = get_openapi(title=self.name, version="1", routes=self.app.routes)
+            describe_paths(document, self._route, needs_token=self.access.token is not None)
+            self._described = (key, document)
+        return self._described[1]
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        loading = None
+        if self._route is None:
+            loading = asyncio.create_task(asyncio.to_thread(self._load_in_background))
+        try:
+            yield
+        finally:
+            if loading is not None:
+                loading.cancel()
+            self.close()
+
+    def _load_in_background(self) -> None:
+        try:
+            self.load()
+        except NbdeployError as error:
+            # The server stays up, not ready, so that its log can be read.
+            self.health.fail(f"{type(error).__name__}: {error}")
+            logger.error("%s cannot load its model: %s", self.name, error)  # noqa: TRY400 -- no traceback in a shared log
+
+
+def access_policy(token: str | None, allowed_hosts: Iterable[str]) -> AccessPolicy:
+    """Make the policy of a service whose address nbdeploy does not choose."""
+    hosts = frozenset(host.lower() for host in allowed_hosts)
+    if token is None:
+        return AccessPolicy(None, loopback_only=False, allowed_hosts=hosts)
+    if token == "auto":  # noqa: S105 -- a keyword, not a secret
+        token = os.environ.get("NBDEPLOY_TOKEN") or "auto"
+    return AccessPolicy(choose_token(token, host="127.0.0.1"), allowed_hosts=hosts)
+
+
+def _json(body: bytes, headers: dict[str, str] | None = None, status: int = 200) -> Response:
+    return Response(body, status, headers, media_type="application/json")
+
+
+def _error(error: NbdeployError, monitor: ModelMonitor | None = None) -> Response:
+    answer = answer_of(error)
+    headers = dict(answer.headers)
+    if monitor is not None:
+        recorded = monitor.error_id(error)
+        if recorded is not None:
+            headers[ERROR_ID_HEADER] = recorded
+    return _json(native.dump_json(answer.body), headers, answer.status)
+
+
+def _use_post(method: str) -> Response:
+    message = f"Ask /{method} with POST: the rows are the body."
+    answer = answer_of(RequestError(message, status=405))
+    return _json(native.dump_json(answer.body), {"Allow": "POST"}, answer.status)
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    refused = RequestError(str(error.detail), status=error.status_code)
+    answer = answer_of(refused)
+    return _json(native.dump_json(answer.body), dict(error.headers or {}), answer.status)

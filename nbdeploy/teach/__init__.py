@@ -1,0 +1,20 @@
+"""Tasks that check themselves: `check`, `hint`, `report` and `reset`; `step` to write your own."""
+
+from nbdeploy.teach.checks import CheckFailed, check
+from nbdeploy.teach.expectations import expect
+from nbdeploy.teach.hints import hint
+from nbdeploy.teach.progress import report, reset
+from nbdeploy.teach.ready import ready_check
+from nbdeploy.teach.steps import UnknownStepError, step
+
+__all__ = [
+    "CheckFailed",
+    "UnknownStepError",
+    "check",
+    "expect",
+    "hint",
+    "ready_check",
+    "report",
+    "reset",
+    "step",
+]

@@ -1,0 +1,1 @@
+"""Make notebooks of percent scripts, run them once, and tell when they drifted apart."""

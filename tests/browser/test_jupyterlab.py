@@ -1,0 +1,96 @@
+import re
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+DEPLOY = """
+from palmerpenguins import load_penguins
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from nbdeploy import deploy
+
+penguins = load_penguins()
+X, y = penguins.drop(columns="species"), penguins["species"]
+numbers = make_pipeline(SimpleImputer(), StandardScaler())
+texts = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())
+columns = make_column_transformer(
+    (numbers, make_column_selector(dtype_include="number")),
+    (texts, make_column_selector(dtype_exclude="number")),
+)
+model = make_pipeline(columns, LogisticRegression(max_iter=1000)).fit(X, y)
+"""
+
+
+def luminance(color):
+    red, green, blue = map(int, re.findall(r"\d+", color)[:3])
+    return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
+
+
+def style(locator, name):
+    return locator.evaluate("(node, name) => getComputedStyle(node)[name]", name)
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_the_card_is_readable_in_the_theme(lab, theme):
+    notebook = lab.open(
+        [
+            DEPLOY,
+            'service = deploy(model, name="penguins", example=X)',
+            "service.predict(X.head(3))",
+        ],
+        theme=theme,
+        name=theme.split()[-1].lower(),
+    )
+    notebook.run_all()
+    card = notebook.output(1).locator(".nbd-card")
+    notebook.screenshot(f"card-{theme.split()[-1].lower()}", notebook.output(1))
+
+    assert card.count() == 1
+    text = card.inner_text()
+    assert all(
+        fact in text for fact in ("penguins", "running", "bill_length_mm", "curl", "/predict")
+    )
+    assert "Adelie" in notebook.output(2).inner_text()
+    background = luminance(style(notebook.page.locator(".jp-Notebook"), "backgroundColor"))
+    foreground = luminance(style(card.locator("dd").first, "color"))
+    assert abs(foreground - background) > 0.5
+    assert (background > 0.5) == (theme == "JupyterLab Light")
+    notebook.close()
+
+
+def test_a_notebook_that_is_opened_again_still_shows_the_card(lab):
+    notebook = lab.open([DEPLOY, 'deploy(model, name="penguins", example=X)'], name="again")
+    notebook.run_all()
+    assert notebook.output(1).locator(".nbd-card").count() == 1
+    notebook.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    notebook.page.reload()
+
+    card = notebook.page.locator(".nbd-card")
+    card.wait_for()
+
+    assert "penguins" in card.inner_text()
+    notebook.close()
+
+
+def test_the_docs_page_works_without_internet(chromium, penguins_url):
+    context = chromium.new_context(viewport={"width": 1200, "height": 900})
+    page = context.new_page()
+    asked, said = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+
+    page.goto(f"{penguins_url}/docs")
+    page.get_by_text("/predict_proba").wait_for()
+    page.locator("#operations-default-predict .opblock-summary-control").click()
+    page.locator("#operations-default-predict button.execute").click()
+    answer = page.locator("#operations-default-predict .live-responses-table .highlight-code").first
+    answer.wait_for()
+
+    assert re.search(r'"prediction":\s*\[\s*"\w+"', answer.inner_text())
+    assert all(url.startswith((penguins_url, "data:")) for url in asked)
+    assert [line for line in said if "Refused" in line or "violates" in line] == []
+    context.close()

@@ -1,0 +1,60 @@
+"""Fixtures of the whole suite."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+
+def _load(path):
+    # Tests are no package: what several of them share is loaded from its file.
+    file = Path(__file__).parent / path
+    spec = spec_from_file_location(file.stem, file)
+    module = sys.modules[file.stem] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def interpreter():
+    """The Python of the kernels: another one than that of the tests, if the environment says so."""
+    return os.environ.get("NBDEPLOY_KERNEL_PYTHON", sys.executable)
+
+
+@pytest.fixture(scope="session")
+def start_kernel(tmp_path_factory, interpreter):
+    """Start as many kernels as a test needs; all end with the session."""
+    running_kernel = _load("kernel/running_kernel.py")
+    kernels = []
+
+    def start():
+        home = str(tmp_path_factory.mktemp("kernel"))
+        kernels.append(
+            running_kernel.RunningKernel(interpreter, env=running_kernel.environment(home))
+        )
+        return kernels[-1]
+
+    yield start
+    for kernel in kernels:
+        kernel.shutdown()
+    running_kernel.close_event_loop()
+
+
+@pytest.fixture(scope="module")
+def kernel(start_kernel):
+    """A kernel shared by the tests of one module: leave it as you found it."""
+    kernel = start_kernel()
+    yield kernel
+    kernel.shutdown()
+
+
+@pytest.fixture
+def fresh_kernel(start_kernel):
+    """A kernel of one test's own."""
+    kernel = start_kernel()
+    yield kernel
+    kernel.shutdown()

@@ -1,0 +1,79 @@
+"""What the tests of saved models share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.ensemble import RandomForestClassifier
+
+
+@pytest.fixture(autouse=True)
+def config_folder(tmp_path_factory, monkeypatch):
+    """A key of the test's own: the user's key and record stay as they are."""
+    folder = tmp_path_factory.mktemp("config")
+    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def as_somebody_else(tmp_path_factory, monkeypatch):
+    """Become another user, with another key."""
+
+    def change():
+        monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path_factory.mktemp("other")))
+
+    return change
+
+
+@pytest.fixture(scope="session")
+def iris():
+    return load_iris(return_X_y=True)
+
+
+@pytest.fixture(scope="session")
+def forest(iris):
+    return RandomForestClassifier(n_estimators=3, random_state=0).fit(*iris)
+
+
+class Bomb:
+    """A model whose loading leaves a marker: the proof that something ran."""
+
+    def __init__(self, marker):
+        self.marker = str(marker)
+        self.weights = np.arange(4.0)
+
+    def __reduce__(self):
+        return os.mkdir, (self.marker,)
+
+
+@pytest.fixture
+def marker(tmp_path):
+    return tmp_path / "it-ran"
+
+
+@pytest.fixture
+def bomb(marker):
+    return Bomb(marker)
+
+
+@pytest.fixture
+def run_script(tmp_path):
+    """Run code as the ``__main__`` of a fresh process; what it prints comes back."""
+
+    def run(code, *arguments, **options):
+        script = tmp_path / f"script-{len(list(tmp_path.glob('script-*')))}.py"
+        script.write_text(textwrap.dedent(code))
+        command = [sys.executable, "-W", "error", str(script), *map(str, arguments)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False
+        )
+        assert done.returncode == options.get("code", 0), done.stderr
+        return done.stdout.strip()
+
+    return run

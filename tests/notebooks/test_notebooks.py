@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from build import main
+from builder.execution import run, sandbox
+from builder.notebook import code_cells, read_notebook
+from builder.source import LANGUAGES, read_sources
+from nbformat.v4 import new_code_cell, new_notebook
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+GUARD = Path(__file__).parent / "guard"
+EDITIONS = [
+    edition.path
+    for source in read_sources(NOTEBOOKS / "src")
+    for edition in source.editions()
+    if edition.is_executed and edition.language == LANGUAGES[0]
+]
+# Kept between kernels: the settings of IPython, and the key with which nbdeploy signs.
+SETTINGS = (".ipython", ".config/nbdeploy", ".local/share/nbdeploy", ".local/state/nbdeploy")
+LOOK = """\
+import json as _json, threading as _threading, psutil as _psutil
+_me = _psutil.Process()
+print(_json.dumps({
+    "threads": sorted(one.name for one in _threading.enumerate()),
+    "ports": sorted(c.laddr.port for c in _me.net_connections("inet") if c.status == "LISTEN"),
+    "children": len(_me.children(recursive=True)),
+}))
+"""
+
+
+def test_the_committed_notebooks_are_what_their_sources_build(capsys):
+    status = main(["--check"])
+    assert (status, capsys.readouterr().err) == (0, "")
+
+
+@pytest.fixture
+def box():
+    with sandbox() as made:
+        yield made
+
+
+@pytest.fixture
+def guarded(box):
+    """Run cells in a kernel that is cut off from the network; tell what it wrote outside."""
+    notes = box.root / "outside.txt"
+    allowed = [*map(str, (box.root, Path.home() / ".cache")), "/dev/", "/proc/"]
+
+    def run_guarded(notebook):
+        run(
+            notebook,
+            box,
+            PYTHONPATH=str(GUARD),
+            GUARD_ALLOWED=":".join(allowed),
+            GUARD_NOTES=str(notes),
+        )
+        return notes.read_text().splitlines() if notes.exists() else []
+
+    return run_guarded
+
+
+def test_the_guard_stops_calls_to_other_machines_and_notes_what_is_written_outside(
+    guarded, tmp_path
+):
+    outside = tmp_path / "outside.txt"
+    notebook = new_notebook(
+        cells=[
+            new_code_cell("import socket; socket.create_connection(('192.0.2.1', 80), timeout=1)"),
+            new_code_cell("socket.getaddrinfo('example.org', 443)"),
+            new_code_cell("socket.create_server(('127.0.0.1', 0)).close()"),
+            new_code_cell(f"open({str(outside)!r}, 'w').close(); open('inside.txt', 'w').close()"),
+        ]
+    )
+    for cell in notebook.cells[:2]:
+        cell.metadata["tags"] = ["raises-exception"]
+    assert guarded(notebook) == [str(outside)]
+    assert [cell.outputs[0].evalue for cell in notebook.cells[:2]] == [
+        "blocked: '192.0.2.1' is not this machine",
+        "blocked: 'example.org' is not this machine",
+    ]
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("path", EDITIONS, ids=str)
+def test_a_notebook_runs_twice_in_one_kernel_and_leaves_nothing_behind(path, guarded, box):
+    notebook = read_notebook(NOTEBOOKS / path)
+    assert notebook is not None, "run `python notebooks/build.py`"
+    codes = code_cells(notebook)
+    looks = [new_code_cell(LOOK) for _ in range(3)]
+    notebook.cells = [looks[0], *codes, looks[1], *deepcopy(codes), looks[2]]
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = str(number)
+
+    outside = guarded(notebook)
+
+    before, between, after = (json.loads(look.outputs[0].text) for look in looks)
+    assert outside == []
+    assert after["ports"] == before["ports"]
+    assert after["children"] == before["children"]
+    assert set(after["threads"]) <= set(before["threads"])
+    assert len(after["threads"]) <= len(between["threads"]), "each run leaves more threads"
+    assert [str(left) for left in box.temporary.iterdir()] == []
+    assert [left for left in _files(box.home) if not left.startswith(SETTINGS)] == []
+    assert {left.split("/")[0] for left in _files(box.work)} <= {"work"}
+
+
+def _files(folder):
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]

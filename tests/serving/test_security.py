@@ -1,0 +1,214 @@
+import dataclasses
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbdeploy.exceptions import ServingError
+from nbdeploy.serving.security import (
+    ONE_TIME_SECONDS,
+    OPEN_PATHS,
+    AccessPolicy,
+    Caller,
+    OneTimeCodes,
+    caller_of,
+    choose_token,
+    decide,
+    is_loopback,
+    is_shared_machine,
+    session_of,
+)
+
+LOCAL = AccessPolicy()
+GUARDED = AccessPolicy("s3cret", loopback_only=True)
+CONTAINER = AccessPolicy(None, loopback_only=False)
+
+
+def local_caller(path="/predict", **changes):
+    caller = Caller(path, host="127.0.0.1:8000", address="127.0.0.1")
+    return dataclasses.replace(caller, **changes)
+
+
+def status(caller, policy):
+    refusal = decide(caller, policy)
+    return refusal.status if refusal else None
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000", "LOCALHOST", "localhost."]
+)
+def test_without_a_token_this_machine_may_call_under_its_own_names(host):
+    assert status(local_caller(host=host), LOCAL) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "127.0.0.1@evil.example", "",
+     "localhost, evil.example", "[::1", "0.0.0.0", "user@localhost:x"],
+)  # fmt: skip
+def test_without_a_token_any_other_host_name_is_misdirected(host):
+    assert status(local_caller(host=host), LOCAL) == 421
+
+
+def test_an_allowed_host_may_be_used():
+    policy = AccessPolicy(allowed_hosts=frozenset({"lab.example"}))
+
+    assert status(local_caller(host="lab.example:443"), policy) is None
+    assert status(local_caller(host="evil.example"), policy) == 421
+
+
+def test_without_a_token_another_machine_is_refused_even_if_it_forges_the_host():
+    assert status(local_caller(address="10.0.0.9"), LOCAL) == 403
+
+
+@pytest.mark.parametrize("policy", [LOCAL, GUARDED, CONTAINER])
+@pytest.mark.parametrize("path", ["/predict", "/health", "/docs"])
+@pytest.mark.parametrize(
+    "origin",
+    ["http://evil.example", "null", "http://127.0.0.1:9999", "http://127.0.0.1", "file://",
+     "http://127.0.0.1:8000.evil.example", "http://[", ""],
+)  # fmt: skip
+def test_a_foreign_origin_is_refused_everywhere(policy, path, origin):
+    caller = local_caller(path, origins=(origin,), credentials=("s3cret",))
+
+    assert status(caller, policy) == 403
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:8000", "https://127.0.0.1:8000"])
+def test_the_own_origin_may_call(origin):
+    assert status(local_caller(origins=(origin,)), LOCAL) is None
+
+
+def test_one_foreign_origin_among_several_is_enough_to_refuse():
+    origins = ("http://127.0.0.1:8000", "http://evil.example")
+
+    assert status(local_caller(origins=origins), LOCAL) == 403
+
+
+@given(
+    st.text(string.printable, min_size=1), st.sampled_from(["/predict", "/stats", "/docs", "/x"])
+)
+def test_only_the_token_itself_opens_a_guarded_path(sent, path):
+    expected = None if sent == "s3cret" else 401
+
+    assert status(Caller(path, host="any.example", credentials=(sent,)), GUARDED) == expected
+
+
+def test_a_guarded_service_answers_under_any_host():
+    caller = Caller("/predict", host="hub.example", address="10.0.0.9", credentials=("s3cret",))
+
+    assert status(caller, GUARDED) is None
+
+
+@pytest.mark.parametrize("path", sorted(OPEN_PATHS))
+def test_health_is_open_without_a_token(path):
+    assert status(Caller(path, host="pod:80", address="10.0.0.9"), GUARDED) is None
+
+
+@pytest.mark.parametrize(
+    "path", ["/health/", "/HEALTH", "/health/live/x", "//health", "/metrics", "/feedback"]
+)
+def test_nothing_else_is_open(path):
+    assert status(Caller(path, host="pod:80"), GUARDED) == 401
+
+
+def test_a_browser_session_opens_what_the_token_opens_and_does_not_tell_it():
+    session = session_of("s3cret")
+
+    assert status(Caller("/docs", sessions=(session,)), GUARDED) is None
+    assert status(Caller("/docs", credentials=(session,)), GUARDED) == 401
+    assert status(Caller("/docs", sessions=("s3cret",)), GUARDED) == 401
+    assert "s3cret" not in session
+
+
+def test_a_container_without_a_token_answers_any_machine_under_any_name():
+    assert status(Caller("/predict", host="10.1.2.3:80", address="10.0.0.9"), CONTAINER) is None
+
+
+def scope(*headers, path="/predict"):
+    return {"path": path, "headers": list(headers), "client": ("127.0.0.1", 5)}
+
+
+def test_credentials_are_read_from_both_headers_and_the_cookie():
+    caller = caller_of(
+        scope(
+            (b"authorization", b"bearer one"),
+            (b"x-api-key", b"two"),
+            (b"cookie", b"other=x; nbdeploy_12ab=three"),
+        )
+    )
+
+    assert caller.credentials == ("one", "two")
+    assert caller.sessions == ("three",)
+
+
+def test_two_host_headers_name_no_known_host():
+    caller = caller_of(scope((b"host", b"localhost"), (b"host", b"evil.example")))
+
+    assert status(caller, LOCAL) == 421
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"host", b"origin", b"cookie", b"authorization", b"x-api-key"]),
+            st.binary(),
+        )
+    )
+)
+def test_no_header_breaks_the_decision(headers):
+    for policy in (LOCAL, GUARDED, CONTAINER):
+        assert status(caller_of(scope(*headers)), policy) in {None, 401, 403, 421}
+
+
+def test_secrets_are_in_no_repr():
+    caller = local_caller(credentials=("s3cret",), sessions=("s3cret",))
+
+    assert "s3cret" not in repr(caller) + repr(GUARDED)
+
+
+def test_a_machine_of_ones_own_needs_no_token():
+    assert choose_token("auto", host="127.0.0.1", is_shared=lambda: False) is None
+
+
+def test_a_shared_machine_gets_a_token_that_nobody_guesses():
+    first, second = (choose_token("auto", host="localhost", is_shared=lambda: True) for _ in "ab")
+
+    assert first != second
+    assert len(first) >= 32
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "my-laptop.example"])
+def test_other_machines_need_expose_and_then_a_token(host):
+    with pytest.raises(ServingError, match="expose=True"):
+        choose_token("auto", host=host)
+    with pytest.raises(ServingError, match="needs a token"):
+        choose_token(None, host=host, expose=True)
+    assert choose_token("auto", host=host, expose=True, is_shared=lambda: False)
+
+
+@pytest.mark.parametrize("token", ["", "  ", "zwölf", "two\nlines"])
+def test_a_token_that_no_header_can_carry_is_refused(token):
+    with pytest.raises(ServingError, match="printable ASCII"):
+        choose_token(token, host="127.0.0.1")
+
+
+def test_a_hub_is_a_shared_machine():
+    assert is_shared_machine({"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"})
+
+
+def test_loopback_is_told_from_other_addresses():
+    assert not any(map(is_loopback, ["", "example.org", "0.0.0.0", "::", "127.0.0.1.example"]))
+
+
+def test_a_one_time_code_opens_once_and_within_a_minute():
+    now = [100.0]
+    codes = OneTimeCodes(clock=lambda: now[0])
+    first, second = codes.issue(), codes.issue()
+
+    assert codes.redeem(first)
+    assert not codes.redeem(first)
+    now[0] += ONE_TIME_SECONDS + 0.1
+    assert not codes.redeem(second)
+    assert not codes.redeem("made up")

@@ -1,0 +1,474 @@
+import inspect
+import os
+import re
+import socket
+import stat
+import subprocess
+import threading
+from contextlib import ExitStack
+
+import httpx2
+import numpy as np
+import pandas as pd
+import pytest
+from palmerpenguins import load_penguins
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.datasets import load_iris
+from sklearn.dummy import DummyClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from nbdeploy import Client, Deployment, ModelSerializer, deploy, deployments, stop_all
+from nbdeploy.exceptions import (
+    PortInUseError,
+    PredictionError,
+    RequestError,
+    ServingError,
+    SignatureError,
+    StoppedError,
+    UnfittedModelError,
+    UnsupportedModelError,
+    UntrustedModelError,
+)
+
+IRIS = load_iris(as_frame=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    yield
+    stop_all()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return LogisticRegression(max_iter=500).fit(IRIS.data, IRIS.target)
+
+
+@pytest.fixture(scope="module")
+def penguins():
+    frame = load_penguins()
+    X, y = frame.drop(columns="species"), frame["species"]
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    texts = make_pipeline(
+        SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")
+    )
+    columns = make_column_transformer(
+        (numbers, make_column_selector(dtype_include="number")),
+        (texts, make_column_selector(dtype_exclude="number")),
+    )
+    return make_pipeline(columns, LogisticRegression(max_iter=1000)).fit(X, y), X
+
+
+def constant(label, rows=((0.0,), (1.0,))):
+    return DummyClassifier(strategy="constant", constant=label).fit(rows, [label] * len(rows))
+
+
+def test_penguins_with_texts_and_missing_values_answer_as_the_model_itself(penguins):
+    model, X = penguins
+
+    service = deploy(model, name="penguins", example=X)
+
+    labels, proba = service.predict(X), service.predict_proba(X)
+    assert labels.tolist() == model.predict(X).tolist()
+    assert labels.index.equals(X.index)
+    assert np.array_equal(proba.to_numpy(), model.predict_proba(X))
+    assert list(proba.columns) == model.classes_.tolist()
+
+
+def test_a_typo_in_a_column_name_comes_back_as_the_error_that_names_it(penguins):
+    model, X = penguins
+    service = deploy(model, example=X)
+
+    with pytest.raises(SignatureError, match="did you mean 'bill_length_mm'") as caught:
+        service.predict(X.head(1).rename(columns={"bill_length_mm": "bill_lenght_mm"}))
+
+    assert caught.value.column == "bill_lenght_mm"
+    assert caught.value.suggestion == "bill_length_mm"
+
+
+def test_the_form_of_the_rows_is_the_form_of_the_answer(model):
+    service = deploy(model)
+    rows = IRIS.data.head(2)
+
+    assert isinstance(service.predict(rows), pd.Series)
+    assert service.predict(rows.to_numpy()).tolist() == [0, 0]
+    assert service.predict(rows.to_numpy().tolist()) == [0, 0]
+    assert service.predict(rows.iloc[0].to_dict()) == 0
+    assert service.predict(rows.iloc[0]) == 0
+
+
+def test_the_same_name_again_swaps_the_model_behind_the_same_url(model):
+    first = deploy(constant("old"), name="swap")
+    url = first.url
+
+    second = deploy(constant("new"), name="swap")
+
+    assert second.url == url
+    assert first.predict([[1.0]]) == second.predict([[1.0]]) == ["new"]
+    assert len(deployments()) == 1
+
+
+def test_swapping_under_load_loses_no_request_and_mixes_no_two_models():
+    models = {label: constant(label) for label in ("a", "b")}
+    service = deploy(models["a"], name="swap")
+    versions, wrong = {}, []
+    stop, answered = threading.Event(), threading.Semaphore(0)
+
+    def ask():
+        with httpx2.Client(base_url=service.url, verify=False) as client:
+            while not stop.is_set():
+                response = client.post("/predict", json={"features": [1.0]})
+                if response.status_code != 200:
+                    wrong.append(response.text)
+                (label,) = response.json()["prediction"]
+                version = response.headers["X-Model-Version"]
+                if versions.setdefault(version, label) != label:
+                    wrong.append(version)
+                answered.release()
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for turn in range(20):
+        assert all(answered.acquire(timeout=10) for _ in range(5))
+        deploy(models["ab"[turn % 2]], name="swap")
+        if turn == 10:
+            with pytest.raises(UnfittedModelError):
+                deploy(LogisticRegression(), name="swap")
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []
+    assert sorted(versions.values()) == ["a", "b"]
+    assert service.stats()["errors"] == 0
+
+
+def test_fitting_again_changes_no_answer_until_the_next_deploy():
+    model = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
+    service = deploy(model)
+
+    model.fit([[0.0], [1.0]], [0.0, 100.0])
+
+    assert service.predict([[1.0]]) == pytest.approx([1.0])
+    assert deploy(model).predict([[1.0]]) == pytest.approx([100.0])
+
+
+def test_without_a_copy_the_object_itself_answers():
+    model = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
+    service = deploy(model, copy=False)
+
+    model.fit([[0.0], [1.0]], [0.0, 100.0])
+
+    assert service.predict([[1.0]]) == pytest.approx([100.0])
+
+
+def test_an_unnamed_model_takes_the_name_of_its_class_and_says_when_it_replaces(model):
+    deploy(model)
+    again = deploy(model)
+
+    assert again.name == "logistic-regression"
+    assert "Pass name= to keep several at once" in again.to_html()
+
+
+def test_several_names_live_side_by_side():
+    one, two = deploy(constant("1"), name="one"), deploy(constant("2"), name="two")
+
+    assert deployments() == [one, two]
+    assert one.url != two.url
+    one.stop()
+    assert deployments() == [two]
+    assert two.predict([[0.0]]) == ["2"]
+    stop_all()
+    assert deployments() == []
+
+
+def test_a_function_of_the_rows_is_a_model_too():
+    limit = 20
+
+    def is_long(rows):
+        return rows["bill"] > limit
+
+    service = deploy(is_long, example=pd.DataFrame({"bill": [39.1, 17.2]}))
+
+    assert service.predict(pd.DataFrame({"bill": [39.1, 17.2]})).tolist() == [True, False]
+
+
+def test_a_saved_model_is_deployed_by_its_path(model, tmp_path):
+    path = tmp_path / "flowers.joblib"
+    ModelSerializer.save_model(model, path, example=IRIS.data)
+
+    service = deploy(path)
+
+    assert service.name == "flowers"
+    assert service.predict(IRIS.data[:1]).tolist() == [0]
+
+
+def test_a_file_that_nobody_vouched_for_is_not_loaded(model, tmp_path):
+    path = tmp_path / "foreign.joblib"
+    ModelSerializer.save_model(model, path)
+    (tmp_path / "foreign.joblib.manifest.json").unlink()
+
+    with pytest.raises(UntrustedModelError) as caught:
+        deploy(path)
+
+    assert deploy(path, trust=caught.value.digest).predict(IRIS.data[:1]).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("thing", "error"),
+    [
+        (LogisticRegression(), UnfittedModelError),
+        (LogisticRegression, UnsupportedModelError),
+        (IRIS.data, UnsupportedModelError),
+        (None, UnsupportedModelError),
+        (3, UnsupportedModelError),
+        ("no/such/file.joblib", FileNotFoundError),
+    ],
+)
+def test_what_cannot_be_served_is_one_clear_error(thing, error):
+    with pytest.raises(error):
+        deploy(thing)
+    assert deployments() == []
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "../etc", "a\nb", "<script>", "x" * 65, "-x", ".x", "a\x00", 5]
+)
+def test_a_name_that_no_service_can_have_is_refused(model, name):
+    with pytest.raises(ServingError, match="is no name of a service"):
+        deploy(model, name=name)
+
+
+def test_a_port_that_is_taken_is_told_in_the_cell(model):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        with pytest.raises(PortInUseError, match=str(port)):
+            deploy(model, port=port)
+
+    assert deploy(model, port=port).url.endswith(f":{port}")
+
+
+def test_a_redeployment_to_a_taken_port_leaves_the_old_service_alive(model):
+    service = deploy(model, name="kept")
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(PortInUseError):
+        deploy(model, name="kept", port=taken.getsockname()[1])
+
+    assert service.predict(IRIS.data[:1]).tolist() == [0]
+
+
+def test_a_redeployment_may_move_to_another_port(model):
+    service = deploy(model, name="moved")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    moved = deploy(model, name="moved", port=port)
+
+    assert moved is service
+    assert moved.url.endswith(f":{port}")
+    assert moved.predict(IRIS.data[:1]).tolist() == [0]
+    assert "address changed" in moved.to_html()
+
+
+def test_a_token_is_needed_and_the_kernel_and_the_curl_have_it(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path / "config"))
+    service = deploy(model, token="s3cret-t0ken")
+
+    assert service.predict(IRIS.data[:1]).tolist() == [0]
+    with pytest.raises(RequestError, match="Send the token") as caught:
+        Client(service.url).predict(IRIS.data[:1])
+    assert caught.value.status == 401
+    (file,) = (tmp_path / "config" / "tokens").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert Client(service.url, token=file).predict(IRIS.data[:1]).tolist() == [0]
+    shown = repr(service) + service.to_html() + str(service.snippets()) + "".join(service.logs())
+    assert "s3cret-t0ken" not in shown
+    assert service.url not in repr(service)
+    service.stop()
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("token", [None, "s3cret-t0ken"])
+def test_the_curl_of_the_card_works_when_pasted(model, token, tmp_path, monkeypatch):
+    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path / "it's config"))
+    service = deploy(model, example=IRIS.data, token=token)
+
+    pasted = subprocess.run(
+        service.snippets().curl + " --silent --show-error",
+        shell=True, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert re.fullmatch(r'\{"prediction":\[\d\]\}', pasted.stdout)
+
+
+@pytest.mark.parametrize("token", [None, "s3cret-t0ken"])
+def test_the_python_snippet_works_when_pasted(model, token, tmp_path, monkeypatch):
+    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path))
+    service = deploy(model, example=IRIS.data, token=token)
+    *lines, call = service.snippets().python.splitlines()
+    namespace = {}
+
+    exec("\n".join([*lines, f"answer = {call}"]), namespace)
+
+    assert namespace["answer"] in {0, 1, 2}
+
+
+def test_open_gives_a_link_that_logs_a_browser_in_once(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path))
+    service = deploy(model, token="s3cret-t0ken")
+    link = service.open()
+
+    with httpx2.Client(follow_redirects=True) as browser:
+        assert browser.get(link.url).status_code == 200
+        assert browser.get(f"{service.url}/stats").status_code == 200
+    assert httpx2.get(link.url, follow_redirects=True).status_code == 401
+    assert link.url not in repr(link)
+    assert "s3cret-t0ken" not in link.url
+
+
+def test_other_machines_need_expose(model):
+    with pytest.raises(ServingError, match="expose=True"):
+        deploy(model, host="0.0.0.0")
+    with pytest.raises(ServingError, match="token"):
+        deploy(model, host="0.0.0.0", expose=True, token=None)
+
+
+def test_an_exposed_service_asks_for_a_token(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path))
+    service = deploy(model, host="0.0.0.0", expose=True)
+
+    assert service.predict(IRIS.data[:1]).tolist() == [0]
+    assert httpx2.get(f"{service.url}/stats").status_code == 401
+
+
+class Fails:
+    n_features_in_ = 1
+
+    def predict(self, rows):
+        if rows[0][0] < 0:
+            return rows["no such column"]
+        return [1] * len(rows)
+
+
+def test_an_error_of_the_model_comes_back_with_the_models_own_behind_it():
+    service = deploy(Fails())
+
+    with pytest.raises(PredictionError, match="raised IndexError") as caught:
+        service.predict([[-1.0]])
+
+    assert isinstance(caught.value.__cause__, IndexError)
+    (recorded,) = service.errors()
+    assert 'rows["no such column"]' in recorded.traceback
+    assert service.predict([[1.0]]) == [1]
+
+
+def test_stats_are_those_of_the_monitor_and_of_http(model):
+    service = deploy(model)
+    service.predict(IRIS.data)
+
+    assert service.stats().keys() == httpx2.get(f"{service.url}/stats").json().keys()
+    assert service.stats()["total_predictions"] == service.monitor.get_statistics()["requests"] == 1
+    assert service.stats()["rows"] == 150
+
+
+def test_a_stopped_service_says_so_and_can_be_deployed_again(model):
+    service = deploy(model, name="again")
+    service.stop()
+    service.stop()
+
+    with pytest.raises(StoppedError, match=r"deploy\(model, name='again'\)"):
+        service.predict(IRIS.data[:1])
+    with pytest.raises(StoppedError):
+        service.open()
+    assert "stopped" in repr(service)
+    assert deploy(model, name="again").predict(IRIS.data[:1]).tolist() == [0]
+
+
+def test_with_a_block_it_ends_with_the_block(model):
+    with deploy(model) as service:
+        url = service.url
+        assert httpx2.get(f"{url}/health").status_code == 200
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(f"{url}/health")
+
+
+def test_wait_returns_when_the_service_stops(model):
+    service = deploy(model)
+    waiting = threading.Thread(target=service.wait)
+    waiting.start()
+
+    service.stop()
+    waiting.join(5)
+
+    assert not waiting.is_alive()
+
+
+def test_the_verbs_of_a_deployment_are_these_and_no_more():
+    verbs = {name for name in dir(Deployment) if not name.startswith("_")} - {"to_html", "to_text"}
+
+    assert verbs | {"name"} == {
+        "name", "service", "predict", "predict_proba", "url", "snippets", "open",
+        "stats", "monitor", "logs", "errors", "wait", "stop",
+    }  # fmt: skip
+    keywords = list(inspect.signature(deploy).parameters.values())[1:]
+    assert all(each.kind is each.KEYWORD_ONLY for each in keywords)
+
+
+def test_the_text_of_a_deployment_holds_no_address_and_the_card_does(model):
+    service = deploy(model, name="flowers", example=IRIS.data)
+
+    assert not re.search(r"\d{4,5}", repr(service).replace("4.", ""))
+    assert "127.0.0.1" not in repr(service)
+    assert service.url in service.to_html()
+    assert "without a token" in service.to_html()
+
+
+def test_thirty_deploy_at_once_and_all_get_a_port_of_their_own(model):
+    services = []
+
+    def start(number):
+        services.append(deploy(model, name=f"student {number}"))
+
+    threads = [threading.Thread(target=start, args=(number,)) for number in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len({service.url for service in services}) == 30
+    assert all(service.predict(IRIS.data[:1]).tolist() == [0] for service in services)
+
+
+def test_deploying_one_name_from_many_threads_leaves_one_service():
+    with ExitStack() as stack:
+        stack.callback(stop_all)
+        threads = [
+            threading.Thread(target=deploy, args=(constant(str(number)),), kwargs={"name": "one"})
+            for number in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert len(deployments()) == 1
+        assert deployments()[0].predict([[0.0]])[0] in set("01234567")
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_has_no_deployments(model):
+    deploy(model)
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writing, str(len(deployments())).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+    assert os.read(reading, 10) == b"0"
+    os.close(reading)
+    os.close(writing)
