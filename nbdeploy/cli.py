@@ -145,7 +145,7 @@ def _serve(options: argparse.Namespace) -> int:
         allowed_hosts=options.allowed_host,
         load=False,
     )
-    uvicorn.run(
+    config = uvicorn.Config(
         service.app,
         host=options.host,
         port=options.port,
@@ -155,6 +155,11 @@ def _serve(options: argparse.Namespace) -> int:
         server_header=False,
         proxy_headers=False,
     )
+    server = uvicorn.Server(config)
+    # A model that cannot be loaded now cannot be loaded later: end, so that whoever started this
+    # command sees it. The log has told why.
+    service.health.on_failure(lambda: setattr(server, "should_exit", True))
+    server.run()
     return _FAILED if service.health.has_failed else 0
 
 

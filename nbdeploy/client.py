@@ -11,12 +11,12 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
-import orjson
 
 from nbdeploy.exceptions import DeadlineError, NbdeployError, RequestError, UnreachableError
 from nbdeploy.models.forms import form_of
 from nbdeploy.models.predictor import METHODS
 from nbdeploy.serving.errors import error_of
+from nbdeploy.serving.protocols.native import parse_json
 from nbdeploy.serving.security import is_loopback
 
 __all__ = ["Client"]
@@ -154,8 +154,8 @@ class Client:
 
     def _read(self, response: httpx.Response) -> Any:
         try:
-            document = orjson.loads(response.content)
-        except orjson.JSONDecodeError:
+            document = parse_json(response.content)
+        except RequestError:
             document = response.text
         if response.is_success:
             return document

@@ -92,7 +92,11 @@ class UntrustedModelError(ModelFileError, PermissionError):
     """
 
     def __init__(
-        self, message: str, *, digest: str = "", globals: tuple[str, ...] | None = None
+        self,
+        message: str,
+        *,
+        digest: str = "",
+        globals: tuple[str, ...] | None = None,  # noqa: A002 -- what pickle calls them
     ) -> None:
         super().__init__(message)
         self.digest = digest

@@ -19,6 +19,19 @@ def _load(path):
     return module
 
 
+@pytest.fixture(scope="session", autouse=True)
+def config_folder(tmp_path_factory):
+    """Keep the key, the trusted digests and the tokens of whoever runs the tests out of them."""
+    folder = str(tmp_path_factory.mktemp("config"))
+    before = os.environ.get("NBDEPLOY_CONFIG_DIR")
+    os.environ["NBDEPLOY_CONFIG_DIR"] = folder
+    yield folder
+    if before is None:
+        del os.environ["NBDEPLOY_CONFIG_DIR"]
+    else:
+        os.environ["NBDEPLOY_CONFIG_DIR"] = before
+
+
 @pytest.fixture(scope="session")
 def interpreter():
     """The Python of the kernels: another one than that of the tests, if the environment says so."""

@@ -69,7 +69,9 @@ class Coercion:
         packed = None
         if isinstance(values, pd.Series):
             packed = self._pack_series(values)
-        elif isinstance(values, np.ndarray) and values.dtype.kind in self.codes:
+        elif (
+            isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in self.codes
+        ):
             packed = self._pack(values)
         if packed is not None:
             return packed

@@ -11,8 +11,8 @@ from nbdeploy.models.columns import shorten
 
 __all__ = ["Misfit", "Problem", "near_miss"]
 
-_LONGEST_NEAR_MISS = 100
-_MOST_CANDIDATES = 1_000
+_LONGEST = 60
+_MOST_CANDIDATES = 200
 
 
 class Misfit(ValueError):  # noqa: N818 -- control flow of this package, no caller sees it
@@ -56,9 +56,20 @@ class Problem:
 
 
 def near_miss(value: object, candidates: Iterable[str]) -> str | None:
-    """Return the candidate that is spelled most like the value, if one is close."""
-    if not isinstance(value, str) or len(value) > _LONGEST_NEAR_MISS:
+    """Return the candidate that is spelled most like the value, if one is close.
+
+    Examples
+    --------
+    >>> near_miss("petal_widht", ["sepal_width", "petal_width"])
+    'petal_width'
+    """
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST:
         return None
-    short = [text for text in candidates if len(text) <= _LONGEST_NEAR_MISS][:_MOST_CANDIDATES]
-    near = difflib.get_close_matches(value, short, n=1)
+    likely = [text for text in candidates if len(text) <= _LONGEST and _share_an_end(value, text)]
+    near = difflib.get_close_matches(value, likely[:_MOST_CANDIDATES], n=1)
     return near[0] if near else None
+
+
+def _share_an_end(one: str, other: str) -> bool:
+    # A comparison of spellings takes up to a millisecond: only few of thousands get one.
+    return one[:1].casefold() == other[:1].casefold() or one[-1:] == other[-1:]

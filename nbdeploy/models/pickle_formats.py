@@ -36,32 +36,16 @@ def dump_pickle(model: Any) -> bytes:
     return _dump(model, lambda: pickle.dumps(model), is_joblib=False)
 
 
-def load_joblib(data: bytes, *, isolated: bool = False) -> Any:
-    """Load what `dump_joblib` or ``joblib.dump`` wrote. This executes what is in it.
-
-    Parameters
-    ----------
-    data
-        The bytes of the file.
-    isolated
-        Copy the classes of the notebook too.
-    """
+def load_joblib(data: bytes) -> Any:
+    """Load what `dump_joblib` or ``joblib.dump`` wrote. This executes what is in it."""
     if data.startswith(_PROTOCOL_MARK) and _WRAPPER_NAME not in data:
-        return load_pickle(data, isolated=isolated)
+        return load_pickle(data)
     return joblib.load(io.BytesIO(data))
 
 
-def load_pickle(data: bytes, *, isolated: bool = False) -> Any:
-    """Load a plain pickle. This executes what is in it.
-
-    Parameters
-    ----------
-    data
-        The bytes of the file.
-    isolated
-        Copy the classes of the notebook too.
-    """
-    return NotebookUnpickler(io.BytesIO(data), isolated=isolated).load()
+def load_pickle(data: bytes) -> Any:
+    """Load a plain pickle. This executes what is in it."""
+    return NotebookUnpickler(io.BytesIO(data)).load()
 
 
 def _dump(model: Any, dump: Any, *, is_joblib: bool) -> bytes:

@@ -124,7 +124,7 @@ class Layout:
             raise no_rows()
         if isinstance(rows[0], Mapping):
             return RawTable(len(rows), rows=self._records(rows))
-        if not isinstance(rows[0], _SEQUENCES):
+        if not _is_sequence(rows[0]):
             self._check_width(rows, 0)
             return RawTable(1, rows=[rows])
         if set(map(type, rows)) <= {list, tuple} and set(map(len, rows)) == {self.width}:
@@ -132,7 +132,7 @@ class Layout:
         return RawTable(len(rows), rows=[self._row(row, number) for number, row in enumerate(rows)])
 
     def _row(self, row: Any, number: int) -> Sequence[Any]:
-        if not isinstance(row, _SEQUENCES):
+        if not _is_sequence(row):
             message = f"Row {number} is {shorten(row)}; expected a list of {self.width} values."
             raise SignatureError(
                 message, row=number, value=shorten(row), expected=f"{self.width} values"
@@ -145,12 +145,12 @@ class Layout:
     def _check_width(self, row: Sequence[Any], number: int) -> None:
         if len(row) == self.width:
             return
-        if self.width == 1 and not any(isinstance(value, _SEQUENCES) for value in row):
+        if self.width == 1 and not any(map(_is_sequence, row)):
             hint = f" For {len(row)} rows of one value send [[{shorten(row[0])}], ...]."
         else:
             hint = ""
         names = "" if self._are_numbers() else f": {list_values(self.names, shown=12, last=', ')}"
-        message = f"Row {number} has {len(row)} values; expected {self.width}{names}.{hint}"
+        message = f"Row {number} has {_counted(row)}; expected {self.width}{names}.{hint}"
         raise SignatureError(
             message, row=number, value=shorten(row), expected=f"{self.width} values"
         )
@@ -229,16 +229,16 @@ class Layout:
         return f"the columns {list_values(self.names, shown=12, last=', ')}"
 
     def _from_mapping(self, rows: Mapping[Any, Any]) -> RawTable:
-        if not rows or not all(isinstance(value, _SEQUENCES) for value in rows.values()):
+        if not rows or not all(map(_is_sequence, rows.values())):
             return RawTable(1, rows=self._records([rows]))
         named = {str(key): value for key, value in rows.items()}
         self._check_names(tuple(named))
-        columns = [_plain_column(named[name]) for name in self.names]
+        columns = [named[name] for name in self.names]
         count = len(columns[0])
         for name, column in zip(self.names, columns, strict=True):
             if len(column) != count:
                 message = (
-                    f"Column {shorten(name)} has {len(column)} values, column "
+                    f"Column {shorten(name)} has {_counted(column)}, column "
                     f"{shorten(self.names[0])} has {count}; expected the same number in each."
                 )
                 raise SignatureError(message, column=name, expected=f"{count} values")
@@ -321,8 +321,13 @@ def no_rows() -> SignatureError:
     return SignatureError(message, expected="at least one row")
 
 
-def _plain_column(column: Any) -> Any:
-    return list(column) if isinstance(column, tuple) else column
+def _is_sequence(value: Any) -> bool:
+    # An array without dimensions is a number in disguise.
+    return isinstance(value, _SEQUENCES) and getattr(value, "ndim", 1) > 0
+
+
+def _counted(values: Sequence[Any]) -> str:
+    return f"{len(values)} value{'s' * (len(values) != 1)}"
 
 
 def _picker(names: tuple[str, ...]) -> Callable[[Any], Sequence[Any]]:

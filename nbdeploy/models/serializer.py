@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdeploy.exceptions import ModelFileError, SignatureError
 from nbdeploy.models import pickle_formats, skops_format
-from nbdeploy.models.library_versions import versions_for
+from nbdeploy.models.library_versions import CODE_LIBRARY, versions_for
 from nbdeploy.models.loading import load_admitted
 from nbdeploy.models.manifest import Entry, digest_of
 from nbdeploy.models.model_file import ModelFile
@@ -236,7 +236,7 @@ def snapshot(model: Any) -> tuple[Any, str]:
     """
     data = pickle_formats.dump_joblib(model)
     try:
-        copy = pickle_formats.load_joblib(data, isolated=True)
+        copy = pickle_formats.load_joblib(data)
     except Exception as error:
         message = (
             f"The {type(model).__name__} can be saved, but not loaded again: "
@@ -268,7 +268,12 @@ def _libraries_of(model: Any, data: bytes, format_name: str) -> dict[str, str]:
     if format_name == "skops":
         needed = skops_format.types_needing_trust(data) or ()
         return versions_for([*needed, type(model).__module__, "sklearn", "numpy", "skops"])
-    return versions_for(pickle_globals(data, is_joblib=format_name == "joblib") or ())
+    names = pickle_globals(data, is_joblib=format_name == "joblib")
+    if names is None:
+        # An unusual __reduce__: name at least the model's own, and whether code is inside.
+        code = [CODE_LIBRARY] if CODE_LIBRARY.encode() in data else []
+        names = (type(model).__module__, *code)
+    return versions_for(names)
 
 
 def _signed(entry: Entry) -> tuple[Entry, bool]:

@@ -236,7 +236,10 @@ class Signature(ReprMixin):
         return {**size, "prefixItems": schemas, "items": False}
 
     def example_row(self) -> dict[str, Scalar | None] | list[Scalar | None] | Scalar | None:
-        """Return a synthetic row: medians and common values, no row of the example."""
+        """Return a synthetic row: medians and common values.
+
+        It is no row of the example, unless so many rows are like it that it tells of none.
+        """
         if self.kind == "values":
             return self.columns[0].typical
         if self.kind == "frame":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,9 @@ from nbdeploy.models.columns import PLACEHOLDER, Column, Scalar
 
 __all__ = ["unlike_any_row"]
 
+_MOST_TRIED = 20
+_MANY_ALIKE = 5
+
 
 def unlike_any_row(
     columns: Sequence[Column], example: Sequence[pd.Series[Any]]
@@ -21,7 +24,8 @@ def unlike_any_row(
     """Return the columns with typical cells that together are in no row of the example.
 
     Medians and modes of all columns can by chance make up a row that exists. Then one cell is
-    moved, to another cell that its column takes.
+    moved, to another that the column has often. Where few columns of few categories leave no row
+    that is new, the row is shown if several rows are like it, so that it tells of none of them.
 
     Parameters
     ----------
@@ -31,19 +35,32 @@ def unlike_any_row(
         The cells that each was learned from.
     """
     matches: list[npt.NDArray[np.bool_]] = []
-    left: Any = np.True_
+    alike: Any = np.True_
     for column, cells in zip(columns, example, strict=True):
         matches.append(_equal(cells, column.typical))
-        left = np.logical_and(left, matches[-1])
-        if not left.any():
+        alike = np.logical_and(alike, matches[-1])
+        if not alike.any():
             return tuple(columns)
+    moved = _moved(columns, example, matches, _alternatives)
+    if moved is None and alike.sum() < _MANY_ALIKE:
+        moved = _moved(columns, example, matches, _placeholders)
+    return tuple(columns) if moved is None else moved
+
+
+def _moved(
+    columns: Sequence[Column],
+    example: Sequence[pd.Series[Any]],
+    matches: Sequence[npt.NDArray[np.bool_]],
+    alternatives: Callable[[Column], Sequence[Scalar]],
+) -> tuple[Column, ...] | None:
+    """Return the columns with the first cell that makes the row a new one."""
     for place, column in enumerate(columns):
-        others = _all(matches[:place] + matches[place + 1 :])
-        for cell in _alternatives(column):
+        others = _all([*matches[:place], *matches[place + 1 :]])
+        for cell in alternatives(column):
             if not (_equal(example[place], cell) & others).any():
                 moved = replace(column, typical=cell)
                 return (*columns[:place], moved, *columns[place + 1 :])
-    return tuple(columns)
+    return None
 
 
 def _all(matches: Sequence[npt.NDArray[np.bool_]]) -> Any:
@@ -59,13 +76,16 @@ def _equal(cells: pd.Series[Any], typical: Scalar | None) -> npt.NDArray[np.bool
     return (cells == typical).fillna(value=False).to_numpy(dtype=bool) & ~absent
 
 
-def _alternatives(column: Column) -> Iterable[Scalar]:
+def _placeholders(column: Column) -> Sequence[Scalar]:
+    return [PLACEHOLDER] if column.kind == "string" else []
+
+
+def _alternatives(column: Column) -> Sequence[Scalar]:
     low, high, typical = column.minimum, column.maximum, column.typical
     if column.kind == "bool":
         return [not typical]
     if column.kind in {"string", "category"}:
-        text = [PLACEHOLDER] if column.kind == "string" else []
-        return [*column.categories, *text]
+        return column.categories[:_MOST_TRIED]
     if not isinstance(typical, (int, float)):
         return []
     if isinstance(low, str) or isinstance(high, str) or low is None or high is None:

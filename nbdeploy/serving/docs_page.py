@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import html
 from functools import cache
 from importlib.resources import files
 
 from fastapi import FastAPI
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from nbdeploy.display.html import escape
 
 __all__ = ["add_docs_routes"]
 
@@ -50,31 +53,28 @@ _POLICY = (
 _TYPES = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
 
 
-def add_docs_routes(app: FastAPI, title: str) -> None:
-    """Add the routes of the page and of its assets.
+def add_docs_routes(app: FastAPI) -> None:
+    """Add the routes of the page and of its assets."""
+    app.add_api_route("/docs", page, include_in_schema=False)
+    app.add_api_route("/docs/assets/{name}", asset, include_in_schema=False)
 
-    Parameters
-    ----------
-    app
-        The application that the page describes.
-    title
-        The name of the service.
-    """
-    page = _PAGE.format(title=html.escape(title))
 
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> Response:
-        return HTMLResponse(page, headers={"Content-Security-Policy": _POLICY})
+async def page(request: Request) -> Response:
+    """Give the page."""
+    shown = _PAGE.format(title=escape(request.app.title))
+    return HTMLResponse(shown, headers={"Content-Security-Policy": _POLICY})
 
-    @app.get("/docs/assets/{name}", include_in_schema=False)
-    async def asset(name: str) -> Response:
-        if name == "start.js":
-            return Response(_START, media_type="text/javascript")
-        if name not in _TYPES:
-            return PlainTextResponse("There is no such file.", status_code=404)
-        # Half a megabyte that never changes while the service lives: the browser may keep it.
-        kept = {"Cache-Control": "private, max-age=3600"}
-        return Response(_read(name), media_type=_TYPES[name], headers=kept)
+
+async def asset(request: Request) -> Response:
+    """Give one of the files that the page loads."""
+    name = request.path_params["name"]
+    if name == "start.js":
+        return Response(_START, media_type="text/javascript")
+    if name not in _TYPES:
+        raise HTTPException(404)
+    # Half a megabyte that never changes while the service lives: the browser may keep it.
+    kept = {"Cache-Control": "private, max-age=3600"}
+    return Response(_read(name), media_type=_TYPES[name], headers=kept)
 
 
 @cache

@@ -5,10 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from fastapi import FastAPI
-from starlette.responses import JSONResponse, Response
-
-__all__ = ["Health", "add_health_routes"]
+__all__ = ["Health"]
 
 logger = logging.getLogger("nbdeploy")
 
@@ -26,6 +23,7 @@ class Health:
         self._state = state
         self._checks: dict[str, Callable[[], object]] = {}
         self._failure: str | None = None
+        self._listeners: list[Callable[[], object]] = []
 
     def add_check(self, name: str, check: Callable[[], object]) -> None:
         """Make readiness depend on a check of the user's own.
@@ -43,6 +41,12 @@ class Health:
     def fail(self, reason: str) -> None:
         """Be not ready from now on; the reason goes to the log, not to callers."""
         self._failure = reason
+        for listener in self._listeners:
+            listener()
+
+    def on_failure(self, listener: Callable[[], object]) -> None:
+        """Call `listener` when the service has failed for good."""
+        self._listeners.append(listener)
 
     @property
     def has_failed(self) -> bool:
@@ -65,32 +69,3 @@ class Health:
             if not passed:
                 return False, f"health check {name!r} failed"
         return True, "ready"
-
-
-def add_health_routes(app: FastAPI, health: Health) -> None:
-    """Add the health routes, under every name that probes of the field use."""
-
-    async def live() -> Response:
-        return JSONResponse({"live": True})
-
-    async def ready() -> Response:
-        is_ready, state = health.readiness()
-        return _answer({"ready": is_ready, "status": state}, is_ready)
-
-    async def ping() -> Response:
-        is_ready, state = health.readiness()
-        return _answer({"ping": "pong" if is_ready else state}, is_ready)
-
-    not_ready: dict[int | str, dict[str, object]] = {
-        503: {"description": "Not ready for requests."}
-    }
-    for path in ("/health/live", "/livez", "/healthz", "/v2/health/live"):
-        app.add_api_route(path, live, summary="Is the process alive?")
-    for path in ("/health", "/health/ready", "/readyz", "/v2/health/ready"):
-        app.add_api_route(path, ready, summary="Should requests come?", responses=not_ready)
-    app.add_api_route("/ping", ping, summary="Should requests come?", responses=not_ready)
-
-
-def _answer(body: dict[str, object], is_ready: bool) -> Response:
-    headers = {} if is_ready else {"Retry-After": "1"}
-    return JSONResponse(body, 200 if is_ready else 503, headers)

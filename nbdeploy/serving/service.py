@@ -26,9 +26,10 @@ from nbdeploy.serving.access_control import AccessControl
 from nbdeploy.serving.docs_page import add_docs_routes
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.execution import PredictionThreads
-from nbdeploy.serving.health import Health, add_health_routes
+from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference, check_method
 from nbdeploy.serving.protocols import native
+from nbdeploy.serving.reading_routes import add_reading_routes, json_response
 from nbdeploy.serving.routing import Route, route_from_file
 from nbdeploy.serving.schemas import PredictionRequest, describe_paths
 from nbdeploy.serving.security import AccessPolicy, OneTimeCodes, choose_token
@@ -199,6 +200,7 @@ class ModelService:
     def _application(self) -> FastAPI:
         app = FastAPI(
             title=self.name,
+            openapi_url=None,
             docs_url=None,
             redoc_url=None,
             root_path_in_servers=False,
@@ -210,32 +212,13 @@ class ModelService:
             codes=self.codes,
         )
         app.add_exception_handler(HTTPException, _http_error)
-        add_health_routes(app, self.health)
-        add_docs_routes(app, self.name)
-        self._add_reading_routes(app)
+        app.state.service = self
+        add_reading_routes(app)
+        add_docs_routes(app)
         # Not FastAPI's: the body is the protocol's business, and nothing of it is a parameter.
         app.router.routes.append(HttpRoute("/{method}", self._answer, methods=_VERBS))
         app.openapi = self._openapi  # type: ignore[method-assign]
         return app
-
-    def _add_reading_routes(self, app: FastAPI) -> None:
-        @app.get("/", include_in_schema=False)
-        async def home() -> Response:
-            return Response(status_code=307, headers={"Location": "docs"})
-
-        @app.get("/model/info", summary="What is served")
-        async def model_info() -> Response:
-            return self._reply(self.info)
-
-        @app.get("/stats", summary="What the monitor counted")
-        async def stats() -> Response:
-            return self._reply(self.monitor.get_statistics)
-
-    def _reply(self, facts: Callable[[], dict[str, Any]]) -> Response:
-        try:
-            return _json(native.dump_json(facts()))
-        except NbdeployError as error:
-            return _error(error)
 
     async def _answer(self, request: Request) -> Response:
         method = request.path_params["method"]
@@ -253,8 +236,10 @@ class ModelService:
             prediction = await self.inference.predict(decoded.inference)
         except NbdeployError as error:
             return _error(error, self.monitor)
-        return _json(
-            native.encode(prediction, decoded.answer_key), {"X-Model-Version": prediction.version}
+        return Response(
+            native.encode(prediction, decoded.answer_key),
+            headers={"X-Model-Version": prediction.version},
+            media_type="application/json",
         )
 
     def _openapi(self) -> dict[str, Any]:
@@ -296,28 +281,22 @@ def access_policy(token: str | None, allowed_hosts: Iterable[str]) -> AccessPoli
     return AccessPolicy(choose_token(token, host="127.0.0.1"), allowed_hosts=hosts)
 
 
-def _json(body: bytes, headers: dict[str, str] | None = None, status: int = 200) -> Response:
-    return Response(body, status, headers, media_type="application/json")
-
-
 def _error(error: NbdeployError, monitor: ModelMonitor | None = None) -> Response:
     answer = answer_of(error)
     headers = dict(answer.headers)
-    if monitor is not None:
-        recorded = monitor.error_id(error)
-        if recorded is not None:
-            headers[ERROR_ID_HEADER] = recorded
-    return _json(native.dump_json(answer.body), headers, answer.status)
+    recorded = monitor.error_id(error) if monitor is not None else None
+    if recorded is not None:
+        headers[ERROR_ID_HEADER] = recorded
+    return json_response(answer.body, answer.status, headers)
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    answer = answer_of(RequestError(str(error.detail), status=error.status_code))
+    return json_response(answer.body, answer.status, dict(error.headers or {}))
 
 
 def _use_post(method: str) -> Response:
     message = f"Ask /{method} with POST: the rows are the body."
     answer = answer_of(RequestError(message, status=405))
-    return _json(native.dump_json(answer.body), {"Allow": "POST"}, answer.status)
-
-
-async def _http_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    refused = RequestError(str(error.detail), status=error.status_code)
-    answer = answer_of(refused)
-    return _json(native.dump_json(answer.body), dict(error.headers or {}), answer.status)
+    return json_response(answer.body, answer.status, {"Allow": "POST"})

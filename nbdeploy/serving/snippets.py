@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nbdeploy.display.html import Html, element, fragment
+from nbdeploy.display.html import Html, element, escape, fragment
 from nbdeploy.display.mime import ReprMixin
 
 __all__ = ["Snippets", "make_snippets"]
@@ -44,7 +44,10 @@ class Snippets(ReprMixin):
     def to_html(self) -> str:
         """Write every snippet under its language."""
         parts = (
-            Html(element("p", element("strong", language)) + element("pre", code))
+            Html(
+                element("p", element("strong", language))
+                + element("pre", escape(code, keep="\n"), class_="nbd-copy")
+            )
             for language, code in self._all()
         )
         return fragment(*parts)

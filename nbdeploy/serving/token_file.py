@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-import platformdirs
+from nbdeploy.models.trust import config_folder
 
 __all__ = ["remove_token", "token_path", "write_token"]
 
@@ -20,11 +20,10 @@ def token_path(name: str) -> Path:
     name
         The name of the service.
     """
-    folder = os.environ.get("NBDEPLOY_CONFIG_DIR") or platformdirs.user_config_dir("nbdeploy")
     # Names may hold any letter of any script; the digest keeps two of them apart.
     readable = re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-")[:40] or "service"
     digest = hashlib.sha256(f"{os.getpid()}:{name}".encode()).hexdigest()[:8]
-    return Path(folder) / "tokens" / f"{readable}-{digest}"
+    return config_folder() / "tokens" / f"{readable}-{digest}"
 
 
 def write_token(name: str, token: str) -> Path:

@@ -22,8 +22,8 @@ model = RandomForestClassifier(n_estimators=30, random_state=0).fit(X, y)
 # %% tags=["nbval-check-output"]
 from nbdeploy import ModelSerializer
 
-ModelSerializer.save_model(model, "work/wine.joblib", example=X)
-restored = ModelSerializer.load_model("work/wine.joblib")
+ModelSerializer.save_model(model, "work/01/wine.joblib", example=X)
+restored = ModelSerializer.load_model("work/01/wine.joblib")
 print((restored.predict(X) == model.predict(X)).sum(), "of", len(X), "answers are the same")
 
 # %% [markdown]
@@ -87,8 +87,8 @@ class Surprise:
         return print, ("I ran while you loaded me!",)
 
 
-ChapterSerializer.save_model(Surprise(), "work/surprise.joblib")
-ChapterSerializer.load_model("work/surprise.joblib")
+ChapterSerializer.save_model(Surprise(), "work/01/surprise.joblib")
+ChapterSerializer.load_model("work/01/surprise.joblib")
 
 # %% [markdown]
 # `print` was called before you had a model in your hands. It could have been a call that deletes
@@ -97,17 +97,18 @@ ChapterSerializer.load_model("work/surprise.joblib")
 # What does `nbdeploy` do with the same file?
 
 # %% tags=["raises-exception"]
-ModelSerializer.load_model("work/surprise.joblib")
+ModelSerializer.load_model("work/01/surprise.joblib")
 
 # %% [markdown]
 # It refuses, and nothing ran. It read the list of orders without obeying, and found `print` there.
 #
-# Why did it load *your* file without a question? Because of the manifest.
+# Why did it load *your* file without a question? Because of the manifest: the file
+# `wine.joblib.manifest.json`, which was written beside it.
 #
 # ## What is in a manifest?
 
 # %%
-ModelSerializer.inspect("work/wine.joblib")
+ModelSerializer.inspect("work/01/wine.joblib")
 
 # %% [markdown]
 # The *digest* is a fingerprint of the file: change one byte, and it is another. The manifest keeps
@@ -120,11 +121,11 @@ ModelSerializer.inspect("work/wine.joblib")
 # %% tags=["raises-exception"]
 from pathlib import Path
 
-ModelSerializer.save_model(model, "work/broken.joblib")
-data = bytearray(Path("work/broken.joblib").read_bytes())
+ModelSerializer.save_model(model, "work/01/broken.joblib")
+data = bytearray(Path("work/01/broken.joblib").read_bytes())
 data[len(data) // 2] ^= 1
-Path("work/broken.joblib").write_bytes(data)
-ModelSerializer.load_model("work/broken.joblib")
+Path("work/01/broken.joblib").write_bytes(data)
+ModelSerializer.load_model("work/01/broken.joblib")
 
 # %% [markdown]
 # Yes. With the chapter's class such a file may load without a word and give other answers, or end
@@ -136,7 +137,7 @@ ModelSerializer.load_model("work/broken.joblib")
 
 # %%
 for format in ("joblib", "pickle", "skops"):
-    path = f"work/forest.{format}"
+    path = f"work/01/forest.{format}"
     ModelSerializer.save_model(model, path, format=format)
     print(f"{format:7} {Path(path).stat().st_size / 1024:5.0f} KiB")
 
@@ -156,30 +157,36 @@ for format in ("joblib", "pickle", "skops"):
 # path: `"fine"`, `"corrupted"` or `"untrusted"`. Then `check("01.2", verdicts)`.
 
 # %%
-ModelSerializer.save_model(model, "work/ana.joblib")
-ModelSerializer.save_model(model, "work/ben.joblib")
-joblib.dump(model, "work/eva.joblib")
-with open("work/ana.joblib", "r+b") as f:
+ModelSerializer.save_model(model, "work/01/ana.joblib")
+ModelSerializer.save_model(model, "work/01/ben.joblib")
+joblib.dump(model, "work/01/eva.joblib")
+with open("work/01/ana.joblib", "r+b") as f:
     f.seek(1000)
     f.write(b"oops")
 
-# Your turn:
+# %%
+from nbdeploy.teach import check, hint
 
-# verdicts = {"work/ana.joblib": ..., "work/ben.joblib": ..., "work/eva.joblib": ...}
+# Your turn. Mark the lines below and press Ctrl + / (Cmd + / on a Mac).
+
+# path = "work/01/safe.???"
+# safe = ...
+# check("01.1", path, safe)
+
+# verdicts = {"work/01/ana.joblib": ..., "work/01/ben.joblib": ..., "work/01/eva.joblib": ...}
+# check("01.2", verdicts)
 
 # %% [markdown]
 # *One answer is in the folded cell below. `hint("01.1")` and `hint("01.2")` help before.*
 
 # %% jupyter={"source_hidden": true}
-from nbdeploy.teach import check, hint
-
-path = "work/safe.skops"
+path = "work/01/safe.skops"
 ModelSerializer.save_model(model, path, format="skops")
 safe = ModelSerializer.load_model(path, format="skops")
 check("01.1", path, safe)
 
-verdicts = {"work/ana.joblib": "corrupted", "work/ben.joblib": "fine",
-            "work/eva.joblib": "untrusted"}
+verdicts = {"work/01/ana.joblib": "corrupted", "work/01/ben.joblib": "fine",
+            "work/01/eva.joblib": "untrusted"}
 check("01.2", verdicts)
 
 # %% [markdown]

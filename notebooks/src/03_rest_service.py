@@ -78,8 +78,8 @@ class ModelService:
 # %% tags=["warns"]
 from fastapi.testclient import TestClient
 
-ModelSerializer.save_model(model, "work/wine.joblib")
-chapter = TestClient(ModelService("work/wine.joblib").app)
+ModelSerializer.save_model(model, "work/03/wine.joblib")
+chapter = TestClient(ModelService("work/03/wine.joblib").app)
 row = X_test.iloc[0].tolist()
 chapter.post("/predict", json={"features": row}).json()
 
@@ -92,7 +92,8 @@ chapter.post("/predict", json={"features": row}).json()
 # %%
 from nbdeploy import ModelService as BetterService
 
-better = TestClient(BetterService("work/wine.joblib").app, base_url="http://127.0.0.1")
+better_service = BetterService("work/03/wine.joblib")
+better = TestClient(better_service.app, base_url="http://127.0.0.1")
 print(better.post("/predict", json={"features": row}).json())
 print(better.get("/model/info").json()["features"][:3])
 
@@ -159,9 +160,10 @@ async def second_caller_waits(app):
     return f"{waited:.1f} seconds"
 
 # %%
-ModelSerializer.save_model(slow, "work/slow.joblib")
-print("chapter: ", await second_caller_waits(ModelService("work/slow.joblib").app))
-print("nbdeploy:", await second_caller_waits(BetterService("work/slow.joblib").app))
+ModelSerializer.save_model(slow, "work/03/slow.joblib")
+slow_service = BetterService("work/03/slow.joblib")
+print("chapter: ", await second_caller_waits(ModelService("work/03/slow.joblib").app))
+print("nbdeploy:", await second_caller_waits(slow_service.app))
 
 # %% [markdown]
 # `async def` runs on one thread for everybody. The chapter's class calls the model right there, so
@@ -195,16 +197,20 @@ features = payload["features"]
 features["color_intensity"] = str(features["color_intensity"]).replace(".", ",")
 features["malic acid"] = features.pop("malic_acid")
 
-# Your turn:
+# %%
+from nbdeploy.teach import check, hint
 
-# iris = deploy(...)
+# Your turn. Mark the lines below and press Ctrl + / (Cmd + / on a Mac).
+
+# iris = ...
 # check("03.1", iris)
+
+# check("03.2", service, payload)
 
 # %% [markdown]
 # *One answer is in the folded cell below. `hint("03.1")` and `hint("03.2")` help before.*
 
 # %% jupyter={"source_hidden": true}
-from nbdeploy.teach import check, hint
 from sklearn.datasets import load_iris
 
 flowers, kinds = load_iris(return_X_y=True, as_frame=True)
@@ -244,7 +250,15 @@ check("03.2", service, {"features": repaired})
 # <details><summary>Answer</summary>It blocks the one thread on which all requests are
 # handled.</details>
 
+# %% [markdown]
+# ## Clean up
+#
+# `stop_all()` stops everything that was deployed here. The services that we made by hand are closed
+# by hand.
+
 # %%
 from nbdeploy import stop_all
 
 stop_all()
+better_service.close()
+slow_service.close()

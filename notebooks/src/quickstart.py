@@ -110,11 +110,12 @@ service.predict(penguin)
 # ## 6 What happened so far?
 
 # %%
-service.stats()
+stats = service.stats()
+{name: stats[name] for name in ("total_predictions", "error_rate", "avg_latency", "p95_latency")}
 
 # %% [markdown]
-# `total_predictions` counts the requests, `error_rate` is the share that failed, and the latencies
-# are in seconds: `p95_latency` is the time that 95 of 100 requests stay below.
+# Three requests, and one of them failed: that was the typing error. The latencies are in seconds:
+# 95 of 100 requests are faster than `p95_latency`.
 
 # %% [markdown]
 # ## 7 Your turn
@@ -123,9 +124,10 @@ service.stats()
 # check is content. When you are stuck, run `hint("quickstart.1")` in a new cell.
 
 # %%
-# Your turn. Take away the two signs in front of the code, change the values, and run the cell.
+from nbdeploy.teach import check, hint
 
-# from nbdeploy.teach import check, hint
+# Your turn. Mark the lines below, press Ctrl + / (Cmd + / on a Mac), and change the values.
+
 # penguin = {"island": "Torgersen", "bill_length_mm": 39, "bill_depth_mm": 18,
 #            "flipper_length_mm": 190, "body_mass_g": 3700, "sex": "female"}
 # check("quickstart.1", service, penguin)
@@ -134,8 +136,6 @@ service.stats()
 # *One answer is in the folded cell below. Open it when you have tried.*
 
 # %% jupyter={"source_hidden": true}
-from nbdeploy.teach import check, hint
-
 penguin = {"island": "Biscoe", "bill_length_mm": 48, "bill_depth_mm": 14,
            "flipper_length_mm": 220, "body_mass_g": 5200, "sex": "male"}
 check("quickstart.1", service, penguin)

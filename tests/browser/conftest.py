@@ -73,7 +73,8 @@ class Lab:
                 sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser",
                 "--ip=127.0.0.1", "--port=0", f"--ServerApp.root_dir={self._folder}",
                 "--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True",
-                "--ServerApp.disable_check_xsrf=True", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+                "--ServerApp.disable_check_xsrf=True",
+                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
             ],
             stdout=self._log, stderr=self._log, env=environment,
         )  # fmt: skip

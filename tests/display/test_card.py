@@ -22,7 +22,7 @@ CARD = ServiceCard(
     version="1.0",
 )
 GOLDEN = """\
-iris 1.0: LogisticRegression, running
+iris: LogisticRegression, running
   endpoints  /predict, /predict_proba
   access     Any program on this machine can call it.
   input      petal length (cm)  number  1.0 to 6.9

@@ -66,14 +66,14 @@ def bomb(marker):
 def run_script(tmp_path):
     """Run code as the ``__main__`` of a fresh process; what it prints comes back."""
 
-    def run(code, *arguments, **options):
+    def run(code, *arguments):
         script = tmp_path / f"script-{len(list(tmp_path.glob('script-*')))}.py"
         script.write_text(textwrap.dedent(code))
         command = [sys.executable, "-W", "error", str(script), *map(str, arguments)]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False
         )
-        assert done.returncode == options.get("code", 0), done.stderr
+        assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     return run

@@ -144,6 +144,25 @@ def test_a_reader_that_comes_in_between_sees_one_of_both(tmp_path):
     assert set(seen) <= set(contents.values())
 
 
+def test_a_reader_overtaken_twice_reads_again(tmp_path, monkeypatch):
+    path = tmp_path / "model.joblib"
+    replace(path, OLD)
+    read_model = ModelFile._read_model
+    overtaking = [b"one", b"two"]
+
+    def read_while_others_save(file):
+        if not overtaking:
+            return read_model(file)
+        replace(path, overtaking.pop(0))
+        data = path.read_bytes()
+        replace(path, overtaking.pop(0))
+        return data
+
+    reader = ModelFile(path)
+    monkeypatch.setattr(reader, "_read_model", lambda: read_while_others_save(reader))
+    assert reader.read()[0] == b"two"
+
+
 SAVE_FIFTY_TIMES = """
 import sys
 from nbdeploy import ModelSerializer

@@ -268,6 +268,11 @@ def test_a_stream_that_could_be_read_in_two_ways_is_unknown(trick):
     assert pickle_globals(TRICKS[trick] + HIDDEN + b"N.") is None
 
 
+@pytest.mark.parametrize("data", [b"ZF0x10", b"\x04\x22\x4d\x18 of lz4", b"\x1f\x8b", b"BZh9"])
+def test_what_cannot_be_decompressed_is_unknown(data):
+    assert pickle_globals(data) is None
+
+
 def test_a_nested_pickle_of_objects_is_read():
     class Loud:
         def __reduce__(self):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from build import main
+from builder.command import main
 
 LESSON = """\
 # %% [markdown]

@@ -265,7 +265,7 @@ def test_a_start_up_that_reports_its_failure_is_an_error_with_that_report():
         BackgroundServer(app, name="t").start()
 
 
-def test_a_start_up_that_takes_too_long_is_ended_and_frees_the_port(either_loop):
+def test_a_start_up_that_takes_too_long_is_ended_and_frees_the_port(either_loop, caplog):
     async def hang():
         await asyncio.sleep(60)
 
@@ -277,6 +277,8 @@ def test_a_start_up_that_takes_too_long_is_ended_and_frees_the_port(either_loop)
         server.start(timeout=0.2)
     with serve(App(), port=port) as successor:
         assert httpx.get(successor.url).text == "answered"
+    gc.collect()
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 # Stop
@@ -397,11 +399,13 @@ def test_every_server_keeps_its_own_lines(app):
     assert any("raise KeyError" in line for line in one.logs(tracebacks=True))
 
 
-def test_nothing_is_printed(app, capfd):
+def test_nothing_is_printed_and_nothing_reaches_the_loggers_of_the_user(app, capfd, caplog):
+    caplog.set_level(logging.INFO)
     with serve(app) as server:
         httpx.get(f"{server.url}/fail")
         httpx.get(server.url)
     assert capfd.readouterr() == ("", "")
+    assert [record for record in caplog.records if record.name.startswith("uvicorn")] == []
 
 
 def test_loggers_are_afterwards_as_they_were_before(app):

@@ -1,6 +1,8 @@
+import gc
 import json
 import re
 import threading
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -343,6 +345,20 @@ def test_the_docs_page_needs_nothing_from_elsewhere(client):
     policy = page.headers["Content-Security-Policy"]
     assert "script-src 'self'" in policy
     assert "<script>" not in page.text
+
+
+def test_a_service_that_is_forgotten_frees_its_model(path):
+    service = ModelService(path)
+    model = weakref.ref(service.model)
+    client = TestClient(service.app)
+    for url in ("/predict", "/stats", "/docs", "/openapi.json"):
+        client.post(url, json={"features": [5.1, 3.5, 1.4, 0.2]})
+        client.get(url)
+
+    del service, client
+    gc.collect()
+
+    assert model() is None
 
 
 def test_the_repr_names_the_model_and_no_address(path):

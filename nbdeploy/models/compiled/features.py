@@ -215,11 +215,11 @@ def why_no_number(feature: Opaque | Text) -> str:
 
 
 def _at_least(value: float, bound: float) -> float:
-    return bound if value < bound else value
+    return max(value, bound)
 
 
 def _at_most(value: float, bound: float) -> float:
-    return bound if value > bound else value
+    return min(value, bound)
 
 
 def _fill(value: float, filling: float) -> float:

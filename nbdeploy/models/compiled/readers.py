@@ -18,14 +18,23 @@ import numpy.typing as npt
 from nbdeploy.models.compiled.features import Code, Domain, Number, Table, why_no_number
 from nbdeploy.models.compiled.outcomes import Unanswerable, Unsupported
 
-__all__ = ["CellReader", "Matrix", "MatrixReader", "Reader", "SparseReader", "SparseRows", "reader_for"]
+__all__ = [
+    "CellReader",
+    "Matrix",
+    "MatrixReader",
+    "Reader",
+    "SparseReader",
+    "SparseRows",
+    "known_cells",
+    "reader_for",
+]
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Rows: TypeAlias = "Matrix | Sequence[Sequence[Any]]"
 Pairs: TypeAlias = tuple[tuple[int, float], ...]
 
-_MOST_ROWS_AT_ONCE = 100_000
-_MOST_CELLS_ONE_BY_ONE = 2_000
+_MOST_ROWS_AT_ONCE = 1_000_000
+_MOST_ROWS_BY_CELL = 2_000
 
 
 class SparseRows(NamedTuple):
@@ -47,7 +56,9 @@ class Reader(Protocol):
         ...
 
 
-def reader_for(table: Table, *, is_array: bool, width: int, as_sparse: bool) -> Reader:
+def reader_for(
+    table: Table, *, is_array: bool, is_numeric: bool, width: int, as_sparse: bool
+) -> Reader:
     """Choose how to read features.
 
     Parameters
@@ -56,6 +67,8 @@ def reader_for(table: Table, *, is_array: bool, width: int, as_sparse: bool) -> 
         The features.
     is_array
         Rows come as an array of floats, shape ``[n, width]``, not as sequences of cells.
+    is_numeric
+        Every cell of a row is a number, used or not.
     width
         Number of cells in a row.
     as_sparse
@@ -68,7 +81,7 @@ def reader_for(table: Table, *, is_array: bool, width: int, as_sparse: bool) -> 
     """
     if as_sparse and table.sparse:
         return SparseReader(table, is_array=is_array)
-    if all(isinstance(feature, Number) for feature in table.features):
+    if is_numeric and all(isinstance(feature, Number) for feature in table.features):
         return MatrixReader(table, is_array=is_array, width=width)
     return CellReader(table, is_array=is_array)
 
@@ -96,9 +109,13 @@ class MatrixReader:
         self.blocks = [
             _Block(list(group), width) for _, group in groupby(by_operations, key=_operations)
         ]
-        self.is_identity = all(
-            number == Number(place, is_float=number.is_float) for place, number in enumerate(numbers)
-        ) and self.width == width
+        self.is_identity = (
+            all(
+                number == Number(place, is_float=number.is_float)
+                for place, number in enumerate(numbers)
+            )
+            and self.width == width
+        )
 
     def read(self, rows: Rows) -> Matrix:
         """Return an array of shape ``[n, features]``."""
@@ -148,7 +165,7 @@ class CellReader:
         Rows come as an array.
     """
 
-    limit = _MOST_CELLS_ONE_BY_ONE
+    limit = _MOST_ROWS_BY_CELL
 
     def __init__(self, table: Table, *, is_array: bool) -> None:
         self.is_array = is_array
@@ -160,7 +177,7 @@ class CellReader:
         """Return an array of shape ``[n, features]``."""
         if self.is_array:
             rows = rows.tolist()
-        features = self.defaults.repeat(len(rows), axis=0)
+        features = self.defaults.copy() if len(rows) == 1 else self.defaults.repeat(len(rows), 0)
         for values, row in zip(features, rows, strict=True):
             for place, slot, compute in self.numbers:
                 values[slot] = compute(row[place])
@@ -181,7 +198,7 @@ class SparseReader:
         Rows come as an array.
     """
 
-    limit = _MOST_CELLS_ONE_BY_ONE
+    limit = _MOST_ROWS_BY_CELL
 
     def __init__(self, table: Table, *, is_array: bool) -> None:
         self.is_array = is_array
@@ -217,7 +234,9 @@ class SparseReader:
 class _Lookup(dict[Any, Pairs]):
     """What each category of a cell becomes; a hit costs no more than a dict's."""
 
-    def __init__(self, known: Mapping[Any, Pairs], domain: Domain, others: Mapping[int, Pairs]) -> None:
+    def __init__(
+        self, known: Mapping[Any, Pairs], domain: Domain, others: Mapping[int, Pairs]
+    ) -> None:
         super().__init__(known)
         self.missing = None if domain.missing is None else others[domain.missing]
         self.unknown = None if domain.unknown is None else others[domain.unknown]
@@ -234,6 +253,14 @@ class _Lookup(dict[Any, Pairs]):
         return found
 
 
+def known_cells(reader: Reader) -> dict[int, list[Any]]:
+    """Return the categories that a reader tells apart, by the index of the cell."""
+    known: dict[int, list[Any]] = {}
+    for place, lookup in getattr(reader, "lookups", ()):
+        known.setdefault(place, []).extend(lookup)
+    return known
+
+
 def _lookups(table: Table) -> list[tuple[int, _Lookup]]:
     coded = [(slot, code) for slot, code in enumerate(table.features) if isinstance(code, Code)]
     found = []
@@ -244,7 +271,9 @@ def _lookups(table: Table) -> list[tuple[int, _Lookup]]:
                 entries.setdefault(key, []).append((slot, value))
         pairs = {key: tuple(values) for key, values in entries.items()}
         known = {value: pairs.get(key, ()) for value, key in domain.keys.items()}
-        others = {key: pairs.get(key, ()) for key in (domain.missing, domain.unknown) if key is not None}
+        others = {
+            key: pairs.get(key, ()) for key in (domain.missing, domain.unknown) if key is not None
+        }
         found.append((domain.place, _Lookup(known, domain, others)))
     return found
 
@@ -258,19 +287,25 @@ def _numbers(table: Table) -> list[tuple[int, int, Callable[[Any], float]]]:
 
 
 def _computation(number: Number) -> Callable[[Any], float]:
-    """Return the arithmetic of one cell as a function."""
-    operations = [step.operation for step in number.steps]
+    """Return the arithmetic of one cell as a function, with as few calls as possible."""
+    steps = list(number.steps)
+    missing = steps.pop(0).operand if steps and steps[0].operation == "fill" else math.nan
+    operations = [step.operation for step in steps]
     if operations == ["subtract", "divide"]:
-        # The most common of all, a StandardScaler, without a loop.
-        center, scale = (step.operand for step in number.steps)
-        return lambda cell: (math.nan if cell is None else cell - center) / scale
-    steps = [(step.scalar, step.operand) for step in number.steps]
+        center, scale = (step.operand for step in steps)
+        return lambda cell: (
+            (
+                (missing if cell is None or cell != cell else cell) - center  # noqa: PLR0124 -- only NaN is not itself
+            )
+            / scale
+        )
+    computed = [(step.scalar, step.operand) for step in steps]
 
     def compute(cell: Any) -> float:
-        value = math.nan if cell is None else cell
-        for operation, operand in steps:
+        value: float = missing if cell is None or cell != cell else cell  # noqa: PLR0124 -- only NaN is not itself
+        for operation, operand in computed:
             value = operation(value, operand)
-        return value  # type: ignore[no-any-return]
+        return value
 
     return compute
 
@@ -282,5 +317,3 @@ def _defaults(table: Table) -> list[float]:
             raise Unsupported(why_no_number(feature))
         defaults.append(feature.default if isinstance(feature, Code) else 0.0)
     return defaults
-
-

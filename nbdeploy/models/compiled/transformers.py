@@ -17,7 +17,6 @@ from nbdeploy.models.compiled.features import (
     Table,
     Text,
     add_step,
-    why_no_number,
 )
 from nbdeploy.models.compiled.outcomes import Unsupported
 
@@ -62,16 +61,25 @@ def simple_imputer(imputer: Any, table: Table) -> Table:
     if any(map(_is_nan, statistics)) and not imputer.keep_empty_features:
         message = "SimpleImputer drops a column that had no value at all"
         raise Unsupported(message)
-    filled = map(_fill, table.features, statistics, strict=True)
+    filled = [_fill(*pair) for pair in zip(table.features, statistics, strict=True)]
     return Table((*filled, *_flags(imputer, table)))
 
 
 def function_transformer(transformer: Any, table: Table) -> Table:
     """Follow what "passthrough" becomes in a fitted ColumnTransformer."""
-    if transformer.func is not None or transformer.validate:
+    function = transformer.func
+    # The second is how histogram gradient boosting hands on its numeric columns.
+    is_identity = function is None or getattr(function, "func", None) is _check_array()
+    if transformer.validate or not is_identity:
         message = "FunctionTransformer calls a function of its own"
         raise Unsupported(message)
     return table
+
+
+def _check_array() -> object:
+    from sklearn.utils.validation import check_array  # noqa: PLC0415 -- heavy import, loaded by then
+
+    return check_array
 
 
 def _scale(table: Table, center: Any, scale: Any) -> Table:

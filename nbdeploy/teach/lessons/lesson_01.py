@@ -83,7 +83,7 @@ def files_are_judged(verdicts: Any) -> str:
         isinstance(verdicts, dict) and verdicts,
         expected="a dict with a word for each path",
         came=describe(verdicts),
-        look='`verdicts = {"work/ana.joblib": "fine", ...}`',
+        look='`verdicts = {"work/01/ana.joblib": "fine", ...}`',
     )
     for path, word in verdicts.items():
         expect(

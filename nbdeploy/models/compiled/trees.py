@@ -1,0 +1,218 @@
+"""Trees and ensembles of them, compiled: all trees in one, walked by scikit-learn's own loop.
+
+scikit-learn visits the trees of a forest one by one from Python, which takes longer than the walk.
+Here all trees hang under one root. A row that starts there and is told the number of a tree comes
+to that tree, so one call of ``Tree.apply`` walks all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nbdeploy.models.compiled.heads import MOST_ROWS, Answer, Head, Situation
+from nbdeploy.models.compiled.outcomes import Unanswerable, Unsupported
+from nbdeploy.models.compiled.readers import Matrix
+
+__all__ = ["Floats", "JoinedTrees", "tree_classifier", "tree_regressor"]
+
+_LEAF = -1
+_MOST_NODES = 2_000_000
+_MOST_ROWS_OF_FORESTS = 500
+# Whole numbers of this size are exact as floats, and far from the end of float32.
+_LARGEST = 2.0**53
+
+
+class JoinedTrees:
+    """Many trees as one, so that one call finds the leaves of a row in all of them.
+
+    Parameters
+    ----------
+    trees
+        The nodes of each tree, as ``tree_.__getstate__()["nodes"]`` has them.
+    width
+        Number of features.
+
+    Notes
+    -----
+    The buffer of a row has the numbers of all trees, then the features. Seen from its place ``i``
+    on, column 0 is the number ``i``, and feature ``f`` is column ``trees - i + f``, which is where
+    the nodes of tree ``i`` look for it. So windows into one buffer, each starting one place after
+    the one before, send one row into all trees; one window into many buffers sends many rows into
+    one tree. Whichever makes fewer calls is taken.
+    """
+
+    def __init__(self, trees: Sequence[npt.NDArray[Any]], width: int) -> None:
+        from sklearn.tree._tree import NODE_DTYPE, Tree  # noqa: PLC0415 -- heavy import
+
+        self.count = len(trees)
+        self.width = width
+        first = np.cumsum([self.count - 1, *map(len, trees)])
+        if first[-1] > _MOST_NODES:
+            message = f"its trees have more than {_MOST_NODES:,} nodes"
+            raise Unsupported(message)
+        nodes = np.zeros(first[-1], dtype=NODE_DTYPE)
+        _lead_to_trees(nodes, first[:-1].tolist())
+        for number, (tree, start) in enumerate(zip(trees, first[:-1], strict=True)):
+            nodes[start : start + len(tree)] = _moved(tree, start, self.count - number)
+        _refuse_broken(nodes, self.count + width)
+        self._tree = Tree(self.count + width, np.array([1], dtype=np.intp), 1)
+        values = np.zeros((len(nodes), 1, 1))
+        depth = int(np.ceil(np.log2(max(len(nodes), 2))))
+        self._tree.__setstate__(
+            {"max_depth": depth, "node_count": len(nodes), "nodes": nodes, "values": values}
+        )
+        self._numbers = np.arange(self.count, dtype=np.float32)
+        self._first = first
+
+    def stack(self, values: Sequence[Matrix]) -> Matrix:
+        """Return what the leaves of each tree hold, so that `leaves` finds it.
+
+        Parameters
+        ----------
+        values
+            An array a tree, one entry a node.
+        """
+        # -0.0 becomes 0.0, which is what adding it to the zeros of a new sum gives.
+        lead = np.zeros((self.count - 1, *values[0].shape[1:]))
+        return np.concatenate([lead, *values]) + 0.0
+
+    def leaves(self, matrix: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+        """Return the numbers of the leaves, shape ``[trees, n]``.
+
+        Parameters
+        ----------
+        matrix
+            Features, shape ``[n, width]``; they are rounded to float32.
+        """
+        count, width = self.count, self.width
+        buffers = np.zeros((len(matrix), 2 * count + width), dtype=np.float32)
+        buffers[:, :count] = self._numbers
+        buffers[:, count : count + width] = matrix
+        if len(matrix) > count:
+            return np.array([self._tree.apply(buffers[:, tree:]) for tree in range(count)])
+        shape, step = (count, count + width), buffers.itemsize
+        each_row = [
+            self._tree.apply(np.ndarray(shape, np.float32, row, 0, (step, step))) for row in buffers
+        ]
+        return np.array(each_row).T
+
+
+def _refuse_broken(nodes: npt.NDArray[Any], width: int) -> None:
+    """Refuse nodes that lead nowhere: the walk itself checks nothing, and would leave memory."""
+    places = np.arange(len(nodes))
+    inner = nodes["left_child"] != _LEAF
+    for child in ("left_child", "right_child"):
+        children = nodes[child][inner]
+        if not ((places[inner] < children) & (children < len(nodes))).all():
+            message = "its trees are not stored as expected"
+            raise Unsupported(message)
+    features = nodes["feature"][inner]
+    if not ((features >= 0) & (features < width)).all():
+        message = "its trees split on features that do not exist"
+        raise Unsupported(message)
+
+
+def _lead_to_trees(nodes: npt.NDArray[Any], roots: Sequence[int]) -> None:
+    """Fill the first nodes so that a row comes to the tree whose number it has in column 0."""
+    pending = [(0, 0, len(roots))]
+    free = 1
+    while pending and len(roots) > 1:
+        node, low, high = pending.pop()
+        middle = (low + high) // 2
+        children = []
+        for start, end in ((low, middle), (middle, high)):
+            if end - start == 1:
+                children.append(roots[start])
+                continue
+            children.append(free)
+            pending.append((free, start, end))
+            free += 1
+        nodes["left_child"][node], nodes["right_child"][node] = children
+        nodes["threshold"][node] = middle - 0.5
+
+
+def _moved(tree: npt.NDArray[Any], start: int, shift: int) -> npt.NDArray[Any]:
+    moved = tree.copy()
+    inner = moved["left_child"] != _LEAF
+    for child in ("left_child", "right_child"):
+        moved[child][inner] += start
+    moved["feature"][inner] += shift
+    return moved
+
+
+class Floats:
+    """What scikit-learn's trees take: numbers that float32 holds, and NaN if they know it.
+
+    Parameters
+    ----------
+    takes_nan
+        NaN is taken.
+    """
+
+    def __init__(self, *, takes_nan: bool) -> None:
+        self.takes_nan = takes_nan
+
+    def check(self, matrix: Matrix) -> Matrix:
+        """Return the features if they are certainly taken."""
+        flat = matrix.ravel()
+        # The sum of squares is below the bound only if each number is, and it is one call.
+        if flat.dot(flat) < _LARGEST**2:
+            return matrix
+        fits = np.abs(matrix) < _LARGEST
+        if self.takes_nan:
+            fits |= np.isnan(matrix)
+        if not fits.all():
+            raise Unanswerable
+        return matrix
+
+
+def tree_classifier(model: Any, situation: Situation) -> Head:
+    """Compile a tree, a forest or extra trees that choose among classes."""
+    if model.n_outputs_ != 1:
+        message = f"{type(model).__name__} has several outputs"
+        raise Unsupported(message)
+    classes = np.asarray(model.classes_)
+    average = _averages(model, situation)
+    answers: dict[str, Answer] = {
+        "predict": lambda rows: classes.take(average(rows).argmax(axis=1)),
+        "predict_proba": average,
+        "predict_log_proba": lambda rows: np.log(average(rows)),
+    }
+    return _head(model, answers)
+
+
+def tree_regressor(model: Any, situation: Situation) -> Head:
+    """Compile a tree, a forest or extra trees that predict numbers."""
+    average = _averages(model, situation)
+    if model.n_outputs_ > 1:
+        return _head(model, {"predict": average})
+    return _head(model, {"predict": lambda rows: average(rows)[:, 0]})
+
+
+def _head(model: Any, answers: dict[str, Answer]) -> Head:
+    trees = len(getattr(model, "estimators_", [model]))
+    # Of many rows, scikit-learn walks one tree after the other, each in the cache of the CPU.
+    return Head(answers, limit=MOST_ROWS if trees == 1 else _MOST_ROWS_OF_FORESTS, walks=trees)
+
+
+def _averages(model: Any, situation: Situation) -> Answer:
+    """Return the mean of the leaves of a row, shape ``[n, classes or outputs]``."""
+    trees = getattr(model, "estimators_", [model])
+    states = [tree.tree_.__getstate__() for tree in trees]
+    takes_nan = not situation.table.sparse and trees[0]._support_missing_values(np.zeros((1, 1)))  # noqa: SLF001 -- no public name tells it
+    floats = Floats(takes_nan=takes_nan)
+    joined = JoinedTrees([state["nodes"] for state in states], len(situation.table.features))
+    values = joined.stack([state["values"].reshape(len(state["nodes"]), -1) for state in states])
+    count = len(trees)
+
+    def average(rows: Matrix) -> Matrix:
+        found = values.take(joined.leaves(floats.check(rows)), axis=0)
+        # One after the other, as the forest adds them up: sum() would add in pairs.
+        total: Matrix = np.add.accumulate(found, axis=0)[-1]
+        return total / count
+
+    return average

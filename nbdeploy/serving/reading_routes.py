@@ -1,0 +1,110 @@
+"""What callers may read: health, what is served, what was counted, the description.
+
+The functions find their service through the request. FastAPI caches every function that it serves,
+so a function that held its service would keep the model in memory for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nbdeploy.exceptions import NbdeployError
+from nbdeploy.serving.errors import answer_of
+from nbdeploy.serving.protocols.native import dump_json
+
+if TYPE_CHECKING:
+    from nbdeploy.serving.service import ModelService
+
+__all__ = ["add_reading_routes", "json_response"]
+
+_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready for requests."}}
+# The names that probes of the field ask for; one of each kind is described.
+_LIVE = ("/health/live", "/livez", "/healthz", "/v2/health/live")
+_READY = ("/health", "/health/ready", "/readyz", "/v2/health/ready")
+
+
+def add_reading_routes(app: FastAPI) -> None:
+    """Add the routes to an application whose ``state.service`` is set."""
+    for path in _LIVE:
+        app.add_api_route(
+            path, live, summary="Is the process alive?", include_in_schema=path == _LIVE[0]
+        )
+    for path in _READY:
+        app.add_api_route(
+            path,
+            ready,
+            summary="Should requests come?",
+            responses=_NOT_READY,
+            include_in_schema=path == _READY[0],
+        )
+    app.add_api_route("/ping", ping, include_in_schema=False)
+    app.add_api_route("/model/info", model_info, summary="What is served")
+    app.add_api_route("/stats", stats, summary="What the monitor counted")
+    app.add_api_route("/openapi.json", description, include_in_schema=False)
+    app.add_api_route("/", home, include_in_schema=False)
+
+
+def json_response(
+    document: Any, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """Write any document, labels that are no JSON included."""
+    return Response(dump_json(document), status, headers, media_type="application/json")
+
+
+def _service(request: Request) -> ModelService:
+    service: ModelService = request.app.state.service
+    return service
+
+
+async def live() -> Response:
+    """Tell that the process is alive."""
+    return json_response({"live": True})
+
+
+async def ready(request: Request) -> Response:
+    """Tell whether requests should come."""
+    is_ready, state = _service(request).health.readiness()
+    return _readiness({"ready": is_ready, "status": state}, is_ready=is_ready)
+
+
+async def ping(request: Request) -> Response:
+    """Tell the same in the words of other servers."""
+    is_ready, state = _service(request).health.readiness()
+    return _readiness({"ping": "pong" if is_ready else state}, is_ready=is_ready)
+
+
+async def model_info(request: Request) -> Response:
+    """Tell what is served."""
+    return _told(_service(request).info)
+
+
+async def stats(request: Request) -> Response:
+    """Tell what the monitor counted."""
+    return _told(_service(request).monitor.get_statistics)
+
+
+async def description(request: Request) -> Response:
+    """Give the OpenAPI document."""
+    return _told(request.app.openapi)
+
+
+async def home() -> Response:
+    """Lead a browser to the page."""
+    return Response(status_code=307, headers={"Location": "docs"})
+
+
+def _readiness(body: dict[str, object], *, is_ready: bool) -> Response:
+    return json_response(body) if is_ready else json_response(body, 503, {"Retry-After": "1"})
+
+
+def _told(facts: Callable[[], dict[str, Any]]) -> Response:
+    try:
+        return json_response(facts())
+    except NbdeployError as error:
+        answer = answer_of(error)
+        return json_response(answer.body, answer.status, answer.headers)

@@ -1,0 +1,192 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx2
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+from nbdeploy import ModelSerializer
+from nbdeploy.cli import main
+
+X, Y = load_iris(return_X_y=True)
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path / "config"))
+    path = tmp_path / "iris.joblib"
+    ModelSerializer.save_model(LogisticRegression(max_iter=500).fit(X, Y), path)
+    return path
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+class Served:
+    def __init__(self, *arguments, **environment):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "nbdeploy",
+                "serve",
+                *map(str, arguments),
+                f"--port={self.port}",
+            ],
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def wait_for(self, url, status):
+        end = time.monotonic() + 30
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                if httpx2.get(self.url + url).status_code == status:
+                    return
+            except httpx2.TransportError:
+                time.sleep(0.05)
+        raise AssertionError(self.process.communicate(timeout=1)[0])
+
+
+def test_serve_answers_until_it_is_told_to_stop(path):
+    with Served(path, "--name", "flowers") as served:
+        served.wait_for("/health/ready", 200)
+        answer = httpx2.post(f"{served.url}/predict", json={"features": X[0].tolist()})
+        info = httpx2.get(f"{served.url}/model/info").json()
+        served.process.send_signal(signal.SIGTERM)
+        said, _ = served.process.communicate(timeout=15)
+
+    assert answer.json() == {"prediction": [0]}
+    assert info["name"] == "flowers"
+    assert "Traceback" not in said
+
+
+def test_serve_asks_for_the_token_of_the_environment(path):
+    with Served(path, NBDEPLOY_TOKEN="s3cret-t0ken") as served:
+        served.wait_for("/health/ready", 200)
+        assert httpx2.get(f"{served.url}/stats").status_code == 401
+        allowed = httpx2.get(f"{served.url}/stats", headers={"X-API-Key": "s3cret-t0ken"})
+        assert allowed.status_code == 200
+        served.process.terminate()
+        said, _ = served.process.communicate(timeout=15)
+
+    assert "s3cret-t0ken" not in said
+
+
+def test_serve_ends_with_the_reason_when_the_file_is_not_trusted(path):
+    (path.parent / "iris.joblib.manifest.json").unlink()
+    with Served(path) as served:
+        said, _ = served.process.communicate(timeout=30)
+
+    assert served.process.returncode == 1
+    assert ModelSerializer.inspect(path).digest in said
+    assert "Traceback" not in said
+
+
+def test_serve_takes_a_digest_as_trust(path):
+    digest = ModelSerializer.inspect(path).digest
+    (path.parent / "iris.joblib.manifest.json").unlink()
+
+    with Served(path, "--trust", digest) as served:
+        served.wait_for("/health/ready", 200)
+
+
+def test_serve_to_other_machines_needs_a_token_or_a_clear_word(path, capsys, monkeypatch):
+    monkeypatch.delenv("NBDEPLOY_TOKEN", raising=False)
+
+    assert main(["serve", str(path), "--host", "0.0.0.0"]) == 1
+
+    assert "--no-token" in capsys.readouterr().err
+
+
+def test_serve_tells_of_a_missing_file(tmp_path, capsys):
+    assert main(["serve", str(tmp_path / "nowhere.joblib")]) == 1
+    assert "nowhere.joblib" in capsys.readouterr().err
+
+
+def test_trust_records_the_models_of_a_folder_once(path, capsys):
+    (path.parent / "iris.joblib.manifest.json").unlink()
+
+    assert main(["trust", str(path.parent)]) == 0
+
+    assert capsys.readouterr().out.strip() == ModelSerializer.inspect(path).digest
+    assert ModelSerializer.load_model(path).predict(X[:1]).tolist() == [0]
+
+
+def test_trust_of_a_folder_without_models_is_an_error(tmp_path, capsys):
+    assert main(["trust", str(tmp_path)]) == 1
+    assert "no saved model" in capsys.readouterr().err
+
+
+def test_ready_tells_what_this_machine_has(capsys):
+    code = main(["ready"])
+
+    said = capsys.readouterr().out
+    assert code in {0, 1}
+    assert "Python" in said
+    assert ("problem" in said) == (code == 1)
+
+
+@pytest.mark.parametrize("command", ["serve", "demo", "lab", "ready", "trust"])
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+
+    assert ended.value.code == 0
+    assert f"nbdeploy {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["nope"], ["serve"], ["serve", "x", "--port", "y"]])
+def test_a_wrong_call_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    assert ended.value.code == 2
+    assert "usage: nbdeploy" in capsys.readouterr().err
+
+
+def test_the_demo_runs_the_quickstart_and_writes_the_page(tmp_path, capsys):
+    page = tmp_path / "out" / "quickstart.html"
+
+    assert main(["demo", "--output", str(page)]) == 0
+
+    said = capsys.readouterr().out
+    assert "did you mean" in said
+    assert "Adelie" in said
+    assert "<html" in page.read_text()
+
+
+def test_a_container_needs_only_what_serving_needs(path):
+    """Serve with widgets, plots, clusters and Jupyter unimportable."""
+    blocked = ["ipywidgets", "matplotlib", "kubernetes", "IPython", "ipykernel", "jupyterlab",
+               "nest_asyncio", "nbclient", "nbconvert", "jupytext", "palmerpenguins"]  # fmt: skip
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({blocked!r}))\n"
+        "from starlette.testclient import TestClient\n"
+        "from nbdeploy import ModelService\n"
+        f"client = TestClient(ModelService({str(path)!r}).app)\n"
+        f"print(client.post('/predict', json={{'features': {X[0].tolist()}}}).text)"
+    )
+
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert json.loads(run.stdout) == {"prediction": [0]}
