@@ -32,11 +32,11 @@ def linear_classifier(model: Any, situation: Situation) -> Head:
     """Compile a linear classifier."""
     coef = np.asarray(model.coef_)
     classes: npt.NDArray[Any] = np.asarray(model.classes_)
-    if coef.ndim != _MATRIX or classes.ndim != 1 or _is_multilabel(model):
+    if isinstance(model.classes_, list) or classes.ndim != 1 or _is_multilabel(model):
         message = f"{type(model).__name__} has several outputs"
         raise Unsupported(message)
     product = _Product(coef, model.intercept_, situation)
-    is_binary = len(coef) == 1
+    is_binary = _is_binary(coef)
     scores = product.flat if is_binary else product.all
     choose = _choice_of_two if is_binary else _choice_of_many
     answers = {"predict": choose(product, classes), "decision_function": scores}
@@ -167,13 +167,15 @@ def _sparse_product(coef: Matrix) -> Callable[[SparseRows], Matrix]:
 
 def _find_formula(model: Any, coef: Matrix, intercept: Matrix) -> Answer:
     """Return the formula of the probabilities: the one that gives what the model gives."""
-    draw = np.random.default_rng(0).normal(size=(_PROBES, coef.shape[1]))
-    probes = draw / (1.0 + np.abs(coef).sum())
+    width = coef.shape[-1]
+    # Rows whose scores are neither far from zero nor alike: there the formulas differ.
+    wanted = np.random.default_rng(0).normal(size=(_PROBES, coef.reshape(-1, width).shape[0]))
+    probes = np.linalg.lstsq(coef.reshape(-1, width), (wanted - intercept).T, rcond=None)[0].T
     scores = probes @ coef.T + intercept
     expected = model.predict_proba(probes)
-    formulas = _FORMULAS_OF_TWO if len(coef) == 1 else _FORMULAS_OF_MANY
-    for formula in formulas:
-        given = formula(scores.ravel() if len(coef) == 1 else scores)
+    is_binary = _is_binary(coef)
+    for formula in _FORMULAS_OF_TWO if is_binary else _FORMULAS_OF_MANY:
+        given = formula(scores.ravel() if is_binary else scores)
         if given.shape == expected.shape and np.allclose(given, expected, rtol=1e-9, atol=1e-12):
             return formula
     message = f"{type(model).__name__} has probabilities by a formula that is not known here"
@@ -210,6 +212,10 @@ def _normalize(weights: Matrix) -> Matrix:
     total[total == 0] = weights.shape[1]
     weights /= total.reshape(-1, 1)
     return weights
+
+
+def _is_binary(coef: Matrix) -> bool:
+    return coef.ndim == 1 or len(coef) == 1
 
 
 def _is_multilabel(model: Any) -> bool:
