@@ -23,11 +23,12 @@ from nbdeploy.exceptions import NbdeployError, StoppedError
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
+from nbdeploy.serving.lane import ERROR_ID_HEADER
 from nbdeploy.serving.names import checked_name, name_from
 from nbdeploy.serving.routing import Route, route_from_file, route_from_model
 from nbdeploy.serving.security import LOGIN_PATH, AccessPolicy, choose_token, is_loopback
 from nbdeploy.serving.server import BackgroundServer
-from nbdeploy.serving.service import ERROR_ID_HEADER, ModelService
+from nbdeploy.serving.service import ModelService
 from nbdeploy.serving.snippets import Snippets, make_snippets
 from nbdeploy.serving.token_file import remove_token, write_token
 
@@ -47,7 +48,9 @@ class _Options:
     expose: bool
     allowed_hosts: frozenset[str]
     timeout: float
-    max_concurrency: int | None
+    max_batch_size: int | None
+    batch_timeout: float
+    max_concurrency: int
     max_queue: int
 
 
@@ -63,9 +66,12 @@ def deploy(
     allowed_hosts: Iterable[str] | None = None,
     trust: Any = None,
     copy: bool = True,
-    timeout: float = 30.0,
-    max_concurrency: int | None = None,
+    compile: bool = True,  # noqa: A002 -- scikit-learn's users know torch.compile
+    max_batch_size: int | None = None,
+    batch_timeout: float = 0.0,
+    max_concurrency: int = 1,
     max_queue: int = 1024,
+    timeout: float = 30.0,
 ) -> Deployment:
     """Serve a model over HTTP from this process, and return at once.
 
@@ -99,12 +105,20 @@ def deploy(
         `ModelSerializer.load_model`.
     copy
         ``False`` serves the object itself: for models too big to be held twice.
-    timeout
-        Seconds until a request is given up.
+    compile
+        Answer few rows without scikit-learn's checks, where that is known to give the same
+        answers; the card tells when it is not.
+    max_batch_size
+        Rows of several requests that share a call of the model, at most. 1 joins nothing: for a
+        function whose answer for a row depends on the rows around it.
+    batch_timeout
+        Seconds that a request waits for others to share a call with; by default none waits.
     max_concurrency
-        Predictions at once; as many as there are processors when ``None``.
+        Calls of the model at once. More than one helps only a model that itself waits.
     max_queue
         Requests that may wait; more are refused with 503.
+    timeout
+        Seconds until a request is given up.
 
     Returns
     -------
@@ -139,12 +153,14 @@ def deploy(
         expose=expose,
         allowed_hosts=frozenset(each.lower() for each in allowed_hosts or ()),
         timeout=timeout,
+        max_batch_size=max_batch_size,
+        batch_timeout=batch_timeout,
         max_concurrency=max_concurrency,
         max_queue=max_queue,
     )
     # A wrong address is told before time is spent on the model.
     choose_token(token, host=host, expose=expose, is_shared=lambda: False)
-    route = _route_of(model, example=example, trust=trust, copy=copy)
+    route = _route_of(model, example=example, trust=trust, copy=copy, compile=compile)
     chosen = checked_name(name) if name is not None else _name_of(model, route)
     with _lock:
         return _deploy(chosen, route, options, is_named=name is not None)
@@ -364,15 +380,22 @@ class _LocalClient(Client):
         return error
 
 
-def _route_of(model: Any, *, example: Any, trust: Any, copy: bool) -> Route:
+def _route_of(
+    model: Any,
+    *,
+    example: Any,
+    trust: Any,
+    copy: bool,
+    compile: bool,  # noqa: A002 -- what deploy() calls it
+) -> Route:
     if isinstance(model, (str, os.PathLike)):
-        return route_from_file(model, trust=trust, example=example)
+        return route_from_file(model, trust=trust, example=example, compile=compile)
     # Unfitted and unfit objects are told before time is spent on a copy.
     predictor_for(model)
     if not copy:
-        return route_from_model(model, example=example)
+        return route_from_model(model, example=example, compile=False)
     twin, digest = snapshot(model)
-    return route_from_model(twin, example=example, digest=digest)
+    return route_from_model(twin, example=example, digest=digest, compile=compile)
 
 
 def _deploy(name: str, route: Route, options: _Options, *, is_named: bool) -> Deployment:
@@ -415,6 +438,8 @@ def _service_for(name: str, route: Route, options: _Options, *, token: str | Non
         name=name,
         access=policy,
         timeout=options.timeout,
+        max_batch_size=options.max_batch_size,
+        batch_timeout=options.batch_timeout,
         max_concurrency=options.max_concurrency,
         max_queue=options.max_queue,
     )

@@ -35,6 +35,8 @@ def as_rows(output: Any, *, rows: int) -> list[Any]:
     >>> as_rows([np.array([[0.2, 0.8]]), np.array([[1.0]])], rows=1)
     [[[0.2, 0.8], [1.0]]]
     """
+    if type(output) is np.ndarray and output.dtype.kind in "fiub" and len(output) == rows:
+        return list(output.tolist())
     if _is_list_of_outputs(output, rows):
         each = [as_rows(one, rows=rows) for one in output]
         return [list(parts) for parts in zip(*each, strict=True)]

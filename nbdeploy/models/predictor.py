@@ -15,6 +15,7 @@ __all__ = [
     "EstimatorPredictor",
     "FunctionPredictor",
     "Predictor",
+    "is_of_scikit_learn",
     "predictor_for",
     "register_predictor",
 ]
@@ -193,6 +194,33 @@ def _refuse_unfitted(model: Any) -> None:
     except TypeError:
         # check_is_fitted knows only scikit-learn's estimators; others tell when they predict.
         return
+
+
+def is_of_scikit_learn(model: Any) -> bool:
+    """Tell whether a model is made of scikit-learn's own code and of nothing else.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import FunctionTransformer, StandardScaler
+    >>> is_of_scikit_learn(make_pipeline(StandardScaler()))
+    True
+    >>> is_of_scikit_learn(make_pipeline(FunctionTransformer(print)))
+    False
+    """
+    if not type(model).__module__.startswith("sklearn.") or not hasattr(model, "get_params"):
+        return False
+    parts = model.get_params(deep=True).values()
+    return all(
+        _module_of(part).partition(".")[0] in {"sklearn", "numpy"}
+        for part in parts
+        if callable(part) or hasattr(part, "fit")
+    )
+
+
+def _module_of(part: Any) -> str:
+    owner = part if inspect.isroutine(part) or inspect.isclass(part) else type(part)
+    return getattr(owner, "__module__", None) or ""
 
 
 def _what_it_is(model: Any) -> str:

@@ -125,6 +125,16 @@ class Signature(ReprMixin):
         table = self._layout.arrange(rows)
         return self._array(table) if self.kind == "array" else self._frame(table)
 
+    def arrange(self, rows: Any) -> RawTable:
+        """Bring rows to the order of the columns, without a look at their cells.
+
+        Raises
+        ------
+        SignatureError
+            There are no rows, or a row has other columns than the model.
+        """
+        return self._layout.arrange(rows)
+
     @cached_property
     def _keys(self) -> tuple[Label, ...]:
         return tuple(column.key for column in self.columns)

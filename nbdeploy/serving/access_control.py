@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-
-import orjson
+from collections.abc import Callable
 
 from nbdeploy.exceptions import RequestError
+from nbdeploy.serving.asgi import SAFE_HEADERS, App, Message, Receive, Scope, Send, send_answer
 from nbdeploy.serving.errors import ErrorAnswer, answer_of
 from nbdeploy.serving.security import (
     AccessPolicy,
@@ -19,22 +17,10 @@ from nbdeploy.serving.security import (
     session_cookie,
 )
 
-__all__ = ["MAX_BODY_BYTES", "AccessControl", "BodyTooLargeError", "Receive", "Scope", "Send"]
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+__all__ = ["MAX_BODY_BYTES", "AccessControl", "BodyTooLargeError"]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """The largest body that is read, as Triton limits it: 64 MiB."""
-
-_ALWAYS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
-]
 
 
 class BodyTooLargeError(RequestError):
@@ -54,6 +40,10 @@ class AccessControl:
     ----------
     app
         The application.
+    express
+        What answers the paths in `is_express`, without the application around it.
+    is_express
+        Tells whether a path takes the express lane.
     policy
         A call that gives the policy in force: it may change when a service is deployed again.
     codes
@@ -66,11 +56,15 @@ class AccessControl:
         self,
         app: App,
         *,
+        express: App,
+        is_express: Callable[[str], bool],
         policy: Callable[[], AccessPolicy],
         codes: OneTimeCodes,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._app = app
+        self._express = express
+        self._is_express = is_express
         self._policy = policy
         self._codes = codes
         self._max_body_bytes = max_body_bytes
@@ -105,10 +99,16 @@ class AccessControl:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         length = dict(scope["headers"]).get(b"content-length", b"")
-        if length.isdigit() and int(length) > self._max_body_bytes:
+        if not length.isdigit():
+            # Only a body of unknown length has to be watched: the server holds others to theirs.
+            receive = self._limited(receive)
+        elif int(length) > self._max_body_bytes:
             await send_answer(send, answer_of(BodyTooLargeError(self._max_body_bytes)))
             return
-        await self._app(scope, self._limited(receive), _with_headers(send))
+        if self._is_express(scope["path"]):
+            await self._express(scope, receive, send)
+        else:
+            await self._app(scope, receive, _with_headers(send))
 
     def _limited(self, receive: Receive) -> Receive:
         seen = 0
@@ -139,7 +139,7 @@ def _with_headers(send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             sent = {name for name, _ in message["headers"]}
-            extra = [pair for pair in _ALWAYS if pair[0] not in sent]
+            extra = [pair for pair in SAFE_HEADERS if pair[0] not in sent]
             message = {**message, "headers": [*message["headers"], *extra]}
         await send(message)
 
@@ -151,23 +151,7 @@ async def _log_in(send: Send, token: str) -> None:
         (b"location", b"docs"),
         (b"set-cookie", session_cookie(token).encode("latin-1")),
         (b"content-length", b"0"),
-        *_ALWAYS,
+        *SAFE_HEADERS,
     ]
     await send({"type": "http.response.start", "status": _SEE_OTHER, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
-
-
-async def send_answer(send: Send, answer: ErrorAnswer) -> None:
-    """Send an error straight from the ASGI level."""
-    body = orjson.dumps(answer.body)
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        *(
-            (name.lower().encode(), value.encode("latin-1"))
-            for name, value in answer.headers.items()
-        ),
-        *_ALWAYS,
-    ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

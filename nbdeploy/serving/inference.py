@@ -8,13 +8,13 @@ from typing import Any
 
 from nbdeploy.exceptions import RequestError
 from nbdeploy.monitoring.monitor import ModelMonitor
-from nbdeploy.serving.execution import PredictionThreads
+from nbdeploy.serving.batching import MicroBatcher
 from nbdeploy.serving.routing import Route
 
-__all__ = ["Inference", "InferenceRequest", "Prediction"]
+__all__ = ["Inference", "InferenceRequest", "Prediction", "check_method"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InferenceRequest:
     """What every protocol decodes into: a method of the model and rows in any accepted form."""
 
@@ -22,7 +22,7 @@ class InferenceRequest:
     rows: Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """What every protocol encodes: one plain item a row, and the version that answered."""
 
@@ -39,25 +39,25 @@ class Inference:
         A call that gives the route in force; it raises while there is none.
     monitor
         Where every request is counted.
-    threads
+    batcher
         Where predictions run.
     """
 
     def __init__(
-        self, *, route: Callable[[], Route], monitor: ModelMonitor, threads: PredictionThreads
+        self, *, route: Callable[[], Route], monitor: ModelMonitor, batcher: MicroBatcher
     ) -> None:
         self._route = route
         self.monitor = monitor
-        self._threads = threads
+        self.batcher = batcher
 
     async def predict(self, request: InferenceRequest) -> Prediction:
         """Validate, predict, record."""
         route = self._route()
         check_method(request.method, route)
         with self.monitor.observe(request.method) as observation:
-            rows = route.signature.validate(request.rows)
-            observation.record(rows=len(rows), version=route.version, status=200)
-            output = await self._threads.run(lambda: route.answer(request.method, rows))
+            question = route.question(request.method, request.rows)
+            observation.record(rows=question.size, version=route.version, status=200)
+            output = await self.batcher.submit(question)
             return Prediction(output, route.version)
 
 

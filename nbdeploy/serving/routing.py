@@ -4,29 +4,60 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, field
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nbdeploy.exceptions import NbdeployError, PredictionError, SignatureError
+from nbdeploy.models.compiled import CompiledModel, Declined, compile_model, verify
 from nbdeploy.models.outputs import as_rows
-from nbdeploy.models.predictor import Predictor, predictor_for
+from nbdeploy.models.predictor import Predictor, is_of_scikit_learn, predictor_for
+from nbdeploy.models.quick_rows import QuickRows
 from nbdeploy.models.serializer import load_saved
 from nbdeploy.models.signature import Signature
 
-__all__ = ["Route", "route_from_file", "route_from_model"]
+__all__ = ["Question", "Route", "route_from_file", "route_from_model"]
 
 logger = logging.getLogger("nbdeploy")
 
 _WARM_UP_ROWS = 32
+_UNKNOWN_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
+_NOT_COMPILED = Declined("compile=False")
+
+
+@dataclass(frozen=True, eq=False)
 class Route:
     """One model with what its rows look like.
 
     A request takes the route once, when it comes in, and keeps it: an answer is never a mixture of
     two models, whatever is deployed meanwhile.
+
+    Parameters
+    ----------
+    predictor
+        The model behind its adapter.
+    signature
+        What its rows look like.
+    version
+        What answers carry.
+    digest
+        The ``sha256:...`` of the saved model.
+    model
+        The model itself.
+    compiled
+        The same answers at the price of their arithmetic, or why there is no such thing.
+    seconds
+        What one row took to answer when the route was made.
+    may_block
+        Whether the model is code that nobody knows: it may sleep, or ask another server.
     """
 
     predictor: Predictor
@@ -34,9 +65,37 @@ class Route:
     version: str
     digest: str = ""
     model: Any = field(default=None, repr=False)
+    compiled: CompiledModel | Declined = _NOT_COMPILED
+    seconds: float = 0.0
+    may_block: bool = True
 
-    def answer(self, method: str, batch: Any) -> list[Any]:
-        """Predict a validated batch, one plain item a row.
+    @cached_property
+    def _quick(self) -> QuickRows:
+        return QuickRows(self.signature)
+
+    def question(self, method: str, rows: Any) -> Question:
+        """Validate rows, in the form that is cheapest to answer.
+
+        Raises
+        ------
+        SignatureError
+            If they do not fit.
+        """
+        cells = self._quick.take(rows)
+        if cells is not None:
+            return Question(self, method, cells, len(cells), can_join=True)
+        batch = self.signature.validate(rows)
+        return Question(self, method, batch, len(batch))
+
+    def answer(self, method: str, rows: Any) -> list[Any]:
+        """Answer validated rows, one plain item a row.
+
+        Parameters
+        ----------
+        method
+            One that the predictor has.
+        rows
+            What `Signature.validate` gives, or a list of rows of plain cells.
 
         Raises
         ------
@@ -44,17 +103,73 @@ class Route:
             If the model raises, with its error as the cause.
         """
         try:
-            output = self.predictor.call(method, batch)
-            return as_rows(output, rows=len(batch))
+            output = self._output(method, rows)
+            return as_rows(output, rows=len(rows))
         except NbdeployError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            # exit() in a model shall end no server.
             message = f"{self.predictor.model_type}.{method}() raised {type(error).__name__}."
             raise PredictionError(message) from error
 
+    def _output(self, method: str, rows: Any) -> Any:
+        is_array = self.signature.kind == "array"
+        if type(rows) is list and is_array:
+            rows = np.array(rows, dtype=np.float64, order=self.signature.order)
+        compiled = self.compiled
+        if isinstance(compiled, CompiledModel) and len(rows) <= compiled.limit:
+            is_taken = rows.dtype == np.float64 if is_array else type(rows) is list
+            output = (
+                compiled.call(method, rows) if is_taken and method in compiled.methods else None
+            )
+            if output is not None:
+                return output
+        batch = self.signature.validate(rows) if type(rows) is list and not is_array else rows
+        return self.predictor.call(method, batch)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Question:
+    """Validated rows for one method of one model."""
+
+    route: Route
+    method: str
+    rows: Any
+    size: int
+    can_join: bool = False
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What questions have in common that can be asked at once."""
+        return self.route.version, self.method, self.can_join, id(self.route)
+
+    @property
+    def expected_seconds(self) -> float:
+        """What a call is expected to cost."""
+        return self.route.seconds
+
+    @property
+    def may_block(self) -> bool:
+        """Whether the call may take much longer than usual."""
+        return self.route.may_block
+
+    def joined(self, others: Sequence[Question]) -> Question:
+        """Ask the rows of all at once."""
+        rows = [*self.rows, *chain.from_iterable(other.rows for other in others)]
+        return Question(self.route, self.method, rows, len(rows), can_join=True)
+
+    def run(self) -> list[Any]:
+        """Ask the model."""
+        return self.route.answer(self.method, self.rows)
+
 
 def route_from_model(
-    model: Any, *, signature: Signature | None = None, example: Any = None, digest: str = ""
+    model: Any,
+    *,
+    signature: Signature | None = None,
+    example: Any = None,
+    digest: str = "",
+    compile: bool = True,  # noqa: A002 -- what deploy() calls it
 ) -> Route:
     """Make the route of a model in memory, and answer its example once.
 
@@ -68,6 +183,8 @@ def route_from_model(
         Rows that the model was fitted on, or like them; at most 32 are predicted, none is kept.
     digest
         The ``sha256:...`` of the saved model; its start is the version that answers carry.
+    compile
+        Answer few rows without scikit-learn's checks, where that is known to give the same.
 
     Raises
     ------
@@ -82,13 +199,26 @@ def route_from_model(
     if signature is None or example is not None:
         signature = Signature.learn(model, example)
     version = digest.removeprefix("sha256:")[:12] or "1"
-    route = Route(predictor, signature, version, digest, model)
-    _warm_up(route, example)
-    return route
+    compiled = _compile(model, signature, example) if compile else _NOT_COMPILED
+    may_block = isinstance(compiled, Declined) and not is_of_scikit_learn(model)
+    route = Route(predictor, signature, version, digest, model, compiled, may_block=may_block)
+    return replace(route, seconds=_warm_up(route, example))
+
+
+def _compile(model: Any, signature: Signature, example: Any) -> CompiledModel | Declined:
+    compiled = compile_model(model, signature)
+    if isinstance(compiled, Declined):
+        return compiled
+    difference = verify(compiled, model, signature, example)
+    return compiled if difference is None else Declined(difference)
 
 
 def route_from_file(
-    path: str | os.PathLike[str], *, trust: Any = None, example: Any = None
+    path: str | os.PathLike[str],
+    *,
+    trust: Any = None,
+    example: Any = None,
+    compile: bool = True,  # noqa: A002 -- what deploy() calls it
 ) -> Route:
     """Make the route of a saved model.
 
@@ -100,6 +230,8 @@ def route_from_file(
         What vouches for the file, see `ModelSerializer.load_model`.
     example
         See `route_from_model`; needed only when the file tells nothing about its rows.
+    compile
+        See `route_from_model`.
 
     Raises
     ------
@@ -109,7 +241,9 @@ def route_from_file(
     model, saved = load_saved(path, trust=trust)
     known = Signature.from_dict(saved.signature) if saved.signature else None
     try:
-        return route_from_model(model, signature=known, example=example, digest=saved.digest)
+        return route_from_model(
+            model, signature=known, example=example, digest=saved.digest, compile=compile
+        )
     except SignatureError as error:
         if known is None and example is None:
             message = (
@@ -120,15 +254,22 @@ def route_from_file(
         raise
 
 
-def _warm_up(route: Route, example: Any) -> None:
-    """Answer once before anybody asks: imports, caches and mistakes show now."""
+def _warm_up(route: Route, example: Any) -> float:
+    """Answer before anybody asks, so that mistakes show now; tell the seconds that a row takes."""
     method = route.predictor.methods[0]
     if example is not None:
         head = example[:_WARM_UP_ROWS] if hasattr(example, "__getitem__") else example
         route.answer(method, route.signature.validate(head))
-        return
     try:
-        route.answer(method, route.signature.validate([route.signature.example_row()]))
+        question = route.question(method, [route.signature.example_row()])
+        return min(_timed(question) for _ in range(2))
     except (PredictionError, SignatureError) as error:
         # A made-up row may be one that this model cannot take; a real one will tell.
         logger.debug("The made-up first row was not answered: %s", error)
+        return _UNKNOWN_SECONDS
+
+
+def _timed(question: Question) -> float:
+    start = time.perf_counter()
+    question.run()
+    return time.perf_counter() - start

@@ -15,8 +15,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from nbdeploy.exceptions import ServingError
@@ -79,16 +80,18 @@ class AccessPolicy:
     open_paths: frozenset[str] = OPEN_PATHS
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(NamedTuple):
     """What a request shows of who sent it, before its body is read."""
 
     path: str
     host: str = ""
     origins: tuple[str, ...] = ()
     address: str | None = None
-    credentials: tuple[str, ...] = field(default=(), repr=False)
-    sessions: tuple[str, ...] = field(default=(), repr=False)
+    credentials: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Caller({self.path!r}, host={self.host!r}, address={self.address!r})"
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ def decide(caller: Caller, policy: AccessPolicy) -> Refusal | None:
                 "This service does not answer under this Host name. Call it as 127.0.0.1 or "
                 "localhost, or name the host in allowed_hosts=.",
             )
-    if not all(_is_same_origin(origin, caller.host) for origin in caller.origins):
+    if caller.origins and not _are_own(caller.origins, caller.host):
         return Refusal(403, "A page of another origin may not call this service.")
     if policy.token is None or caller.path in policy.open_paths:
         return None
@@ -169,10 +172,15 @@ def _is_known_host(caller: Caller, policy: AccessPolicy) -> bool:
     return is_loopback(name) or name in policy.allowed_hosts
 
 
+@lru_cache(maxsize=256)
 def _host_name(host: str) -> str:
     """Take the name out of a Host header: no port, no brackets, no trailing dot."""
     match = _HOST.fullmatch(host.lower())
     return match["name"].strip("[]").removesuffix(".") if match else ""
+
+
+def _are_own(origins: tuple[str, ...], host: str) -> bool:
+    return all(_is_same_origin(origin, host) for origin in origins)
 
 
 def _is_same_origin(origin: str, host: str) -> bool:
@@ -186,6 +194,7 @@ def _is_same_origin(origin: str, host: str) -> bool:
     return parts.netloc.lower().removesuffix(default) == host.lower().removesuffix(default)
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Tell whether a host name or address is this machine's loopback.
 

@@ -14,21 +14,22 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as HttpRoute
 
 from nbdeploy.exceptions import NbdeployError, RequestError, StoppedError
-from nbdeploy.machine import usable_cpus
+from nbdeploy.models.predictor import METHODS
 from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.access_control import AccessControl
+from nbdeploy.serving.asgi import Receive, Scope, Send
+from nbdeploy.serving.batching import MAX_BATCH_ROWS, MicroBatcher
 from nbdeploy.serving.docs_page import add_docs_routes
 from nbdeploy.serving.errors import answer_of
-from nbdeploy.serving.execution import PredictionThreads
 from nbdeploy.serving.health import Health
-from nbdeploy.serving.inference import Inference, check_method
-from nbdeploy.serving.protocols import native
+from nbdeploy.serving.inference import Inference
+from nbdeploy.serving.lane import PredictionLane
 from nbdeploy.serving.reading_routes import add_reading_routes, json_response
 from nbdeploy.serving.routing import Route, route_from_file
 from nbdeploy.serving.schemas import PredictionRequest, describe_paths
@@ -38,11 +39,17 @@ __all__ = ["ModelService", "PredictionRequest"]
 
 logger = logging.getLogger("nbdeploy")
 
-# All, so that an unknown path is not found rather than "not allowed".
 _VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_EXPRESS = frozenset(f"/{method}" for method in METHODS)
 
-ERROR_ID_HEADER = "X-Error-ID"
-"""Names the record of a failed request: in the kernel, `ModelMonitor.find_error` finds it."""
+
+class _Application(FastAPI):
+    """FastAPI behind one gate: no request, on whichever lane, comes around it."""
+
+    gate: AccessControl
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.gate(scope, receive, send)
 
 
 class ModelService:
@@ -71,8 +78,14 @@ class ModelService:
         503 and liveness 200.
     timeout
         Seconds from a request to its answer, then 504.
+    compile
+        Answer few rows without scikit-learn's checks, where that is known to give the same.
+    max_batch_size
+        Rows of several requests that share a call of the model, at most; 1 joins nothing.
+    batch_timeout
+        Seconds that a request waits for others to share a call with; by default none waits.
     max_concurrency
-        Predictions at once; as many as there are processors when ``None``.
+        Calls of the model at once. More than one helps only a model that itself waits.
     max_queue
         Requests that may wait; the next gets 503 with Retry-After.
 
@@ -105,8 +118,11 @@ class ModelService:
         allowed_hosts: Iterable[str] = (),
         access: AccessPolicy | None = None,
         load: bool = True,
+        compile: bool = True,  # noqa: A002 -- what deploy() calls it
         timeout: float = 30.0,
-        max_concurrency: int | None = None,
+        max_batch_size: int | None = None,
+        batch_timeout: float = 0.0,
+        max_concurrency: int = 1,
         max_queue: int = 1024,
     ) -> None:
         self._route: Route | None = None
@@ -118,18 +134,22 @@ class ModelService:
         else:
             path = Path(model_path)
             self.name = name or path.stem
-            self._load_route = lambda: route_from_file(path, trust=trust, example=example)
+            self._load_route = lambda: route_from_file(
+                path, trust=trust, example=example, compile=compile
+            )
         self.access = access or access_policy(token, allowed_hosts)
         self.codes = OneTimeCodes()
         self.monitor = ModelMonitor(status_of=lambda error: answer_of(error).status)
         self.health = Health(self._state)
-        self._threads = PredictionThreads(
-            max_concurrency=max_concurrency or max(1, round(usable_cpus())),
+        self._batcher = MicroBatcher(
             max_queue=max_queue,
             timeout=timeout,
+            max_batch_size=max_batch_size or MAX_BATCH_ROWS,
+            batch_timeout=batch_timeout,
+            concurrency=max_concurrency,
         )
         self.inference = Inference(
-            route=lambda: self.route, monitor=self.monitor, threads=self._threads
+            route=lambda: self.route, monitor=self.monitor, batcher=self._batcher
         )
         self._described: tuple[object, dict[str, Any]] | None = None
         self.app = self._application()
@@ -187,7 +207,7 @@ class ModelService:
 
     def close(self) -> None:
         """End the threads that predict."""
-        self._threads.close()
+        self._batcher.close()
 
     def __repr__(self) -> str:
         """Say what is served; no address, so that notebooks can be compared."""
@@ -198,7 +218,8 @@ class ModelService:
         return "ready" if self._route is not None else "loading"
 
     def _application(self) -> FastAPI:
-        app = FastAPI(
+        lane = PredictionLane(self.inference, lambda: self.route)
+        app = _Application(
             title=self.name,
             openapi_url=None,
             docs_url=None,
@@ -206,8 +227,11 @@ class ModelService:
             root_path_in_servers=False,
             lifespan=self._lifespan,
         )
-        app.add_middleware(
-            AccessControl,  # type: ignore[arg-type, unused-ignore]
+        app.gate = AccessControl(
+            super(_Application, app).__call__,
+            express=lane,
+            # Middleware that a user adds sees every request: then there is no shorter way.
+            is_express=lambda path: path in _EXPRESS and not app.user_middleware,
             policy=lambda: self.access,
             codes=self.codes,
         )
@@ -215,32 +239,10 @@ class ModelService:
         app.state.service = self
         add_reading_routes(app)
         add_docs_routes(app)
-        # Not FastAPI's: the body is the protocol's business, and nothing of it is a parameter.
-        app.router.routes.append(HttpRoute("/{method}", self._answer, methods=_VERBS))
+        # All verbs, so that an unknown path is not found rather than "not allowed".
+        app.router.routes.append(HttpRoute("/{method}", lane, methods=_VERBS))
         app.openapi = self._openapi  # type: ignore[method-assign]
         return app
-
-    async def _answer(self, request: Request) -> Response:
-        method = request.path_params["method"]
-        try:
-            check_method(method, self.route)
-            if request.method != "POST":
-                return _use_post(method)
-            body = await request.body()
-            decoded = native.decode(method, request.headers.get("content-type"), body)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except NbdeployError as error:
-            return _error(error)
-        try:
-            prediction = await self.inference.predict(decoded.inference)
-        except NbdeployError as error:
-            return _error(error, self.monitor)
-        return Response(
-            native.encode(prediction, decoded.answer_key),
-            headers={"X-Model-Version": prediction.version},
-            media_type="application/json",
-        )
 
     def _openapi(self) -> dict[str, Any]:
         key = (self._route, self.access)
@@ -281,22 +283,7 @@ def access_policy(token: str | None, allowed_hosts: Iterable[str]) -> AccessPoli
     return AccessPolicy(choose_token(token, host="127.0.0.1"), allowed_hosts=hosts)
 
 
-def _error(error: NbdeployError, monitor: ModelMonitor | None = None) -> Response:
-    answer = answer_of(error)
-    headers = dict(answer.headers)
-    recorded = monitor.error_id(error) if monitor is not None else None
-    if recorded is not None:
-        headers[ERROR_ID_HEADER] = recorded
-    return json_response(answer.body, answer.status, headers)
-
-
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     answer = answer_of(RequestError(str(error.detail), status=error.status_code))
     return json_response(answer.body, answer.status, dict(error.headers or {}))
-
-
-def _use_post(method: str) -> Response:
-    message = f"Ask /{method} with POST: the rows are the body."
-    answer = answer_of(RequestError(message, status=405))
-    return json_response(answer.body, answer.status, {"Allow": "POST"})

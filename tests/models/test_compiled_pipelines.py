@@ -276,12 +276,12 @@ def test_an_unknown_category_that_is_refused_is_left_to_the_model():
 
 
 def test_an_unknown_category_that_is_ignored_is_answered():
-    model, _, compiled, X = fitted("ten mixed columns, dense")
-    row = X[:1].assign(island="Atlantis", sex=None)
+    model, signature, compiled, X = fitted("ten mixed columns, dense")
+    row = [*cells(X[:1])[0][:4], "Atlantis", None, "colony 3", True, 2008, None]
 
-    answer = compiled.call("predict_proba", cells(row))
+    answer = compiled.call("predict_proba", [row])
 
-    assert_equal(answer, model.predict_proba(row), same_batch=True)
+    assert_equal(answer, model.predict_proba(signature.validate([row])), same_batch=True)
 
 
 def test_a_missing_number_without_an_imputer_is_left_to_the_model():

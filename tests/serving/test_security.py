@@ -1,4 +1,3 @@
-import dataclasses
 import string
 
 import pytest
@@ -27,7 +26,7 @@ CONTAINER = AccessPolicy(None, loopback_only=False)
 
 def local_caller(path="/predict", **changes):
     caller = Caller(path, host="127.0.0.1:8000", address="127.0.0.1")
-    return dataclasses.replace(caller, **changes)
+    return caller._replace(**changes)
 
 
 def status(caller, policy):

@@ -39,7 +39,7 @@ def one_hot_encoder(encoder: Any, table: Table) -> Table:
     encoded = encoder.transform(_probes(encoder))
     encoded = encoded.tocoo() if encoder.sparse_output else _as_coordinates(encoded)
     for probe, place, value in zip(encoded.row, encoded.col, encoded.data, strict=True):
-        if probe < _size(owners[place]):
+        if probe < owners[place].size:
             entries[place][int(probe)] = float(value)
     features = [Code(domain, 0.0, hot) for domain, hot in zip(owners, entries, strict=True)]
     return Table(tuple(features), sparse=encoder.sparse_output)
@@ -50,7 +50,7 @@ def ordinal_encoder(encoder: Any, table: Table) -> Table:
     domains = _domains(encoder, table)
     encoded = encoder.transform(_probes(encoder))
     features = [
-        Code(domain, 0.0, dict(enumerate(encoded[: _size(domain), place].tolist())))
+        Code(domain, 0.0, dict(enumerate(encoded[: domain.size, place].tolist())))
         for place, domain in enumerate(domains)
     ]
     return Table(tuple(features))
@@ -87,6 +87,7 @@ def _domain(feature: Feature, categories: Sequence[Any], *, tolerant: bool) -> D
     assert isinstance(feature, (Number, Text))
     return Domain(
         place=feature.place,
+        size=len(categories) + tolerant,
         keys=keys,
         missing=unknown if missing is None else missing,
         unknown=unknown,
@@ -131,11 +132,6 @@ def _stranger(categories: Sequence[Any]) -> Any:
         return _UNKNOWN_TEXT
     numbers = [category for category in categories if not _is_missing(category)]
     return float(max(numbers, default=0.0)) + 1.0
-
-
-def _size(domain: Domain) -> int:
-    places = [*domain.keys.values(), domain.missing, domain.unknown]
-    return max(place for place in places if place is not None) + 1
 
 
 def _is_missing(value: object) -> bool:

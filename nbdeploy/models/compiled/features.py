@@ -30,6 +30,7 @@ __all__ = [
     "Text",
     "add_step",
     "feature_of",
+    "refuse_others",
 ]
 
 Operation = Literal["subtract", "divide", "multiply", "add", "at_least", "at_most", "fill", "flag"]
@@ -108,6 +109,8 @@ class Domain:
     ----------
     place
         Index of the cell in the row.
+    size
+        How many things it tells apart.
     keys
         The number of each category.
     missing, unknown
@@ -118,6 +121,7 @@ class Domain:
     """
 
     place: int
+    size: int
     keys: Mapping[Any, int]
     missing: int | None
     unknown: int | None
@@ -204,11 +208,17 @@ def add_step(feature: Feature, step: Step) -> Feature:
             step.scalar(feature.default, step.operand),
             {key: step.scalar(value, step.operand) for key, value in feature.exceptions.items()},
         )
-    raise Unsupported(why_no_number(feature))
+    raise Unsupported(_why_no_number(feature))
 
 
-def why_no_number(feature: Opaque | Text) -> str:
-    """Return why arithmetic cannot take a feature."""
+def refuse_others(table: Table) -> None:
+    """Raise ``Unsupported`` if a feature is no number, with the reason."""
+    for feature in table.features:
+        if isinstance(feature, (Opaque, Text)):
+            raise Unsupported(_why_no_number(feature))
+
+
+def _why_no_number(feature: Opaque | Text) -> str:
     if isinstance(feature, Opaque):
         return feature.reason
     return f"text in column {feature.place} goes where numbers are expected"

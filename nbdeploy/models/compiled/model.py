@@ -18,7 +18,7 @@ from nbdeploy.models.compiled.boosting import (
     hist_gradient_boosting_regressor,
 )
 from nbdeploy.models.compiled.composition import find, follow, split_pipeline
-from nbdeploy.models.compiled.features import Number, Table, feature_of
+from nbdeploy.models.compiled.features import Number, Table, feature_of, refuse_others
 from nbdeploy.models.compiled.heads import Head, Situation
 from nbdeploy.models.compiled.linear import linear_classifier, linear_regressor
 from nbdeploy.models.compiled.outcomes import Declined, Unanswerable, Unsupported
@@ -118,9 +118,9 @@ class CompiledModel:
         method
             One of `methods`.
         rows
-            At least one validated row. With a signature of an array: float64, shape
-            ``[n, features]``, NaN where a nullable feature is missing. With a signature of a frame:
-            sequences of plain cells in the order of the columns, ``None`` where one is missing.
+            At least one validated row: sequences of plain cells in the order of the columns,
+            ``None`` where one is missing; or, if all are numbers, an array of float64, shape
+            ``[n, columns]``, with NaN there.
 
         Returns
         -------
@@ -169,6 +169,7 @@ def _compile(model: Any, signature: Signature) -> CompiledModel:
     is_transformer = hasattr(last, "transform") and not hasattr(last, "predict")
     more = [last] if is_transformer else [] if inner is None else [inner]
     table = follow((*transformers, *more), given)
+    refuse_others(table)
     is_array = signature.kind == "array"
     situation = Situation(
         table=table,
@@ -178,7 +179,6 @@ def _compile(model: Any, signature: Signature) -> CompiledModel:
     head = _transform(situation) if is_transformer else find(last, _HEADS)(last, situation)
     reader = reader_for(
         table,
-        is_array=is_array,
         is_numeric=all(isinstance(feature, Number) for feature in given.features),
         width=signature.width,
         as_sparse=head.as_sparse,

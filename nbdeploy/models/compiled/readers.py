@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nbdeploy.models.compiled.features import Code, Domain, Number, Table, why_no_number
+from nbdeploy.models.compiled.features import Code, Domain, Number, Table
 from nbdeploy.models.compiled.outcomes import Unanswerable, Unsupported
 
 __all__ = [
@@ -56,17 +56,13 @@ class Reader(Protocol):
         ...
 
 
-def reader_for(
-    table: Table, *, is_array: bool, is_numeric: bool, width: int, as_sparse: bool
-) -> Reader:
+def reader_for(table: Table, *, is_numeric: bool, width: int, as_sparse: bool) -> Reader:
     """Choose how to read features.
 
     Parameters
     ----------
     table
-        The features.
-    is_array
-        Rows come as an array of floats, shape ``[n, width]``, not as sequences of cells.
+        The features, all of them numbers or codes.
     is_numeric
         Every cell of a row is a number, used or not.
     width
@@ -77,13 +73,13 @@ def reader_for(
     Raises
     ------
     Unsupported
-        A feature is no number.
+        A sparse matrix has no zeros left.
     """
     if as_sparse and table.sparse:
-        return SparseReader(table, is_array=is_array)
+        return SparseReader(table)
     if is_numeric and all(isinstance(feature, Number) for feature in table.features):
-        return MatrixReader(table, is_array=is_array, width=width)
-    return CellReader(table, is_array=is_array)
+        return MatrixReader(table, width=width)
+    return CellReader(table)
 
 
 class MatrixReader:
@@ -93,16 +89,13 @@ class MatrixReader:
     ----------
     table
         The features, all of them numbers.
-    is_array
-        Rows come as an array.
     width
         Number of cells in a row.
     """
 
     limit = _MOST_ROWS_AT_ONCE
 
-    def __init__(self, table: Table, *, is_array: bool, width: int) -> None:
-        self.is_array = is_array
+    def __init__(self, table: Table, *, width: int) -> None:
         numbers = [feature for feature in table.features if isinstance(feature, Number)]
         self.width = len(numbers)
         by_operations = sorted(enumerate(numbers), key=_operations)
@@ -119,8 +112,7 @@ class MatrixReader:
 
     def read(self, rows: Rows) -> Matrix:
         """Return an array of shape ``[n, features]``."""
-        matrix = rows if self.is_array else np.array(rows, dtype=np.float64)
-        assert isinstance(matrix, np.ndarray)
+        matrix = rows if isinstance(rows, np.ndarray) else np.array(rows, dtype=np.float64)
         if self.is_identity:
             return matrix
         if len(self.blocks) == 1:
@@ -161,21 +153,18 @@ class CellReader:
     ----------
     table
         The features.
-    is_array
-        Rows come as an array.
     """
 
     limit = _MOST_ROWS_BY_CELL
 
-    def __init__(self, table: Table, *, is_array: bool) -> None:
-        self.is_array = is_array
+    def __init__(self, table: Table) -> None:
         self.numbers = _numbers(table)
         self.lookups = _lookups(table)
         self.defaults = np.array([_defaults(table)])
 
     def read(self, rows: Any) -> Matrix:
         """Return an array of shape ``[n, features]``."""
-        if self.is_array:
+        if isinstance(rows, np.ndarray):
             rows = rows.tolist()
         features = self.defaults.copy() if len(rows) == 1 else self.defaults.repeat(len(rows), 0)
         for values, row in zip(features, rows, strict=True):
@@ -194,14 +183,11 @@ class SparseReader:
     ----------
     table
         The features.
-    is_array
-        Rows come as an array.
     """
 
     limit = _MOST_ROWS_BY_CELL
 
-    def __init__(self, table: Table, *, is_array: bool) -> None:
-        self.is_array = is_array
+    def __init__(self, table: Table) -> None:
         self.numbers = _numbers(table)
         self.lookups = _lookups(table)
         if any(_defaults(table)):
@@ -210,7 +196,7 @@ class SparseReader:
 
     def read(self, rows: Any) -> SparseRows:
         """Return the non-zero numbers, in the order in which scikit-learn adds them up."""
-        if self.is_array:
+        if isinstance(rows, np.ndarray):
             rows = rows.tolist()
         pairs: list[tuple[int, float]] = []
         ends = [0]
@@ -311,9 +297,4 @@ def _computation(number: Number) -> Callable[[Any], float]:
 
 
 def _defaults(table: Table) -> list[float]:
-    defaults = []
-    for feature in table.features:
-        if not isinstance(feature, (Number, Code)):
-            raise Unsupported(why_no_number(feature))
-        defaults.append(feature.default if isinstance(feature, Code) else 0.0)
-    return defaults
+    return [feature.default if isinstance(feature, Code) else 0.0 for feature in table.features]

@@ -21,6 +21,7 @@ __all__ = ["Floats", "JoinedTrees", "tree_classifier", "tree_regressor"]
 
 _LEAF = -1
 _MOST_NODES = 2_000_000
+_MOST_NUMBERS = 8_000_000
 _MOST_ROWS_OF_FORESTS = 500
 # Whole numbers of this size are exact as floats, and far from the end of float32.
 _LARGEST = 2.0**53
@@ -78,6 +79,9 @@ class JoinedTrees:
         """
         # -0.0 becomes 0.0, which is what adding it to the zeros of a new sum gives.
         lead = np.zeros((self.count - 1, *values[0].shape[1:]))
+        if sum(array.size for array in values) > _MOST_NUMBERS:
+            message = f"the leaves of its trees hold more than {_MOST_NUMBERS:,} numbers"
+            raise Unsupported(message)
         return np.concatenate([lead, *values]) + 0.0
 
     def leaves(self, matrix: npt.NDArray[Any]) -> npt.NDArray[np.intp]:

@@ -1,0 +1,95 @@
+"""nbdeploy as a notebook runs it: fit or load a model, ``deploy()`` it, go on.
+
+The service has a token, so that every request passes the whole access check. Without a model it
+serves a function that does nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import struct
+import threading
+import time
+from typing import Any
+
+import joblib
+import numpy as np
+
+from nbdeploy import deploy
+
+_STEPS = 1000
+
+
+def main() -> None:
+    """Serve until ended."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model", help="a file of models.py, or 'nothing'")
+    parser.add_argument("port", type=int)
+    parser.add_argument("--token", required=True)
+    parser.add_argument("--without-monitor", action="store_true")
+    parser.add_argument("--busy", metavar="FILE", help="loop in the main thread, count steps there")
+    options = parser.parse_args()
+    if options.without_monitor:
+        leave_out_the_monitor()
+    model, example = load(options.model)
+    deploy(model, name="bench", example=example, port=options.port, token=options.token)
+    if options.busy:
+        run_a_cell(options.busy)
+    threading.Event().wait()
+
+
+def load(path: str) -> tuple[Any, Any]:
+    """Load a model and its rows."""
+    if path == "nothing":
+        return do_nothing, np.zeros((4, 4))
+    model, example = joblib.load(path)
+    return model, example
+
+
+def do_nothing(rows: Any) -> Any:
+    """Answer 0 for every row."""
+    return [0] * len(rows)
+
+
+def leave_out_the_monitor() -> None:
+    """Make every service of this process count nothing, to see what counting costs."""
+    from nbdeploy.monitoring.monitor import ModelMonitor  # noqa: PLC0415 -- only for this
+    from nbdeploy.monitoring.observation import Observation  # noqa: PLC0415 -- as above
+
+    class Silent(Observation):
+        """An observation that measures nothing."""
+
+        def __init__(self) -> None:
+            """Take nothing: there is no ledger behind it."""
+            self.error = None
+            self.latency = None
+
+        def record(self, **_: Any) -> None:
+            """Forget it."""
+
+        def __enter__(self) -> Silent:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    silent = Silent()
+    ModelMonitor.observe = lambda *_, **__: silent  # type: ignore[method-assign]
+
+
+def run_a_cell(path: str) -> None:
+    """Compute in pure Python, as a long cell does; the file tells how far it got."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT)
+    done = 0
+    while True:
+        total = 0
+        for number in range(_STEPS):
+            total += number * number
+        done += 1
+        if not done % 50:
+            os.pwrite(file, struct.pack("qd", done, time.perf_counter()), 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Rows that need no coercion: looked at cell by cell, taken as they are.
+
+Most requests hold a few rows of plain values that fit. For them a DataFrame is the costliest part
+of an answer, and several requests can be joined as lists before one is made. Whatever is not
+plainly right is left to `Signature.validate`, which coerces, or says what is wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from nbdeploy.exceptions import SignatureError
+from nbdeploy.models.columns import Column
+from nbdeploy.models.signature import Signature
+
+__all__ = ["QUICK_ROWS", "QuickRows"]
+
+QUICK_ROWS = 64
+"""Above so many rows a look at whole columns is faster than one at every cell."""
+
+_EXACT = 2**53
+_FLOATS = frozenset({float, int})
+_Rules: TypeAlias = dict[type, Callable[[Any], bool]]
+
+
+class QuickRows:
+    """The cells that a signature takes without coercion.
+
+    Parameters
+    ----------
+    signature
+        What the rows must look like.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"size": [1.5, 2.5], "kind": ["a", "b"]})
+    >>> quick = QuickRows(Signature.learn(example=frame))
+    >>> quick.take({"kind": "c", "size": 3.5})
+    [(3.5, 'c')]
+    >>> quick.take({"kind": 5, "size": 3.5})
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        self._arrange = signature.arrange
+        rules = [_rules(column) for column in signature.columns]
+        self._rules = rules if signature.kind == "frame" and all(rules) else None
+        self._is_of_floats = signature.kind == "array" and signature.dtype == "float64"
+
+    def take(self, rows: Any) -> list[Sequence[Any]] | None:
+        """Give the rows as cells in the order of the columns, ``None`` if one needs a closer look.
+
+        Parameters
+        ----------
+        rows
+            As `Signature.validate` takes them.
+        """
+        if self._rules is None and not self._is_of_floats:
+            return None
+        try:
+            table = self._arrange(rows)
+        except SignatureError:
+            return None
+        if not table.rows or len(table.rows) > QUICK_ROWS:
+            return None
+        fits = self._are_floats if self._is_of_floats else self._are_cells
+        return list(table.rows) if all(map(fits, table.rows)) else None
+
+    def _are_cells(self, row: Sequence[Any]) -> bool:
+        assert self._rules is not None
+        for rule, cell in zip(self._rules, row, strict=True):
+            check = rule.get(type(cell))
+            if check is None or not check(cell):
+                return False
+        return True
+
+    @staticmethod
+    def _are_floats(row: Sequence[Any]) -> bool:
+        # NaN and infinity make the sum so; if it overflows, the closer look says that all is well.
+        return _FLOATS.issuperset(map(type, row)) and math.isfinite(sum(row))
+
+
+def _rules(column: Column) -> _Rules:
+    """Tell by type what a cell must pass; nothing for kinds whose cells are always coerced."""
+    rules: _Rules = {}
+    if column.kind == "float" and column.dtype == "float64":
+        rules = {float: math.isfinite, int: _is_exact}
+    elif column.kind == "int" and column.dtype in _INTEGERS:
+        rules = {int: _within(np.dtype(column.dtype))}
+    elif column.kind == "bool" and column.dtype == "bool":
+        rules = {bool: _always}
+    elif column.kind == "string":
+        rules = {str: _is_text}
+    elif column.kind == "category":
+        known = {value for value in column.categories if isinstance(value, str)}
+        rules = {str: known.__contains__} if len(known) == len(column.categories) else {}
+    if rules and column.nullable:
+        rules[type(None)] = _always
+    return rules
+
+
+_INTEGERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+
+
+def _within(dtype: np.dtype[Any]) -> Callable[[int], bool]:
+    bounds = np.iinfo(dtype)
+    low, high = int(bounds.min), int(bounds.max)
+    return lambda value: low <= value <= high
+
+
+def _is_exact(value: int) -> bool:
+    return -_EXACT <= value <= _EXACT
+
+
+def _is_text(value: str) -> bool:
+    # Half a surrogate pair is no text that every dtype can hold.
+    return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+def _always(_: object) -> bool:
+    return True

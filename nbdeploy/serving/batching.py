@@ -1,0 +1,336 @@
+"""Where predictions run: requests that wait share one call of the model.
+
+Nobody waits for company. While the model is busy, requests gather; as soon as it is free they are
+joined, bounded by rows, predicted in one call, and everyone gets their own rows back. A quick model
+is called on the event loop at once: a thread would cost more than the prediction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from nbdeploy.exceptions import DeadlineError, OverloadedError, StoppedError
+from nbdeploy.serving.prediction_thread import PredictionThread
+
+__all__ = ["MAX_BATCH_ROWS", "MicroBatcher", "Work"]
+
+MAX_BATCH_ROWS = 1024
+"""Rows of one call, unless a single request has more."""
+
+_INLINE_SECONDS = 0.001
+"""A call that costs less is made on the event loop: to wake a thread would take as long."""
+
+_DIRECT_SECONDS = 0.0002
+"""A call that costs less is made without looking for company: joining would cost as much."""
+
+_SMOOTHING = 0.2
+_KINDS = 256
+
+
+class Work(Protocol):
+    """What can be asked of a model: the rows of one request, or of several joined."""
+
+    @property
+    def key(self) -> object:
+        """Names the kind of work: what a call of it costs is learned under this name."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Rows."""
+        ...
+
+    @property
+    def expected_seconds(self) -> float:
+        """What a call will cost as far as is known, until it was measured."""
+        ...
+
+    @property
+    def may_block(self) -> bool:
+        """Whether a call may take much longer than usual: never on the event loop then."""
+        ...
+
+    @property
+    def can_join(self) -> bool:
+        """Whether it may share a call with others of the same key."""
+        ...
+
+    def joined(self, others: Sequence[Any]) -> Any:
+        """Join with the rows of others of the same key, in order."""
+        ...
+
+    def run(self) -> list[Any]:
+        """Call the model: one answer a row, in order."""
+        ...
+
+
+class _Waiting:
+    __slots__ = ("deadline", "future", "work")
+
+    def __init__(self, work: Work, future: asyncio.Future[list[Any]], deadline: float) -> None:
+        self.work = work
+        self.future = future
+        self.deadline = deadline
+
+
+class MicroBatcher:
+    """Run work, joined where it waits.
+
+    Parameters
+    ----------
+    max_queue
+        Requests that may wait; the next is refused at once.
+    timeout
+        Seconds from arrival to answer. A call that runs cannot be stopped: it ends unheard.
+    max_batch_size
+        Rows of one call; 1 joins nothing.
+    batch_timeout
+        Seconds to wait for company before a call; 0 waits for nobody.
+    concurrency
+        Calls at once, each in a thread of its own.
+    clock
+        Gives seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_queue: int = 1024,
+        timeout: float = 30.0,
+        max_batch_size: int = MAX_BATCH_ROWS,
+        batch_timeout: float = 0.0,
+        concurrency: int = 1,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._max_queue = max_queue
+        self._timeout = timeout
+        self._max_rows = max_batch_size
+        self._batch_timeout = batch_timeout
+        self._concurrency = concurrency
+        self._clock = clock
+        self._queues: OrderedDict[object, deque[_Waiting]] = OrderedDict()
+        self._waiting = 0
+        self._running: dict[int, list[_Waiting]] = {}
+        self._seconds: dict[tuple[object, int], float] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._threads: list[PredictionThread] = []
+        # A batcher that nobody closed takes its threads along when it is forgotten.
+        weakref.finalize(self, _close_all, self._threads)
+        self._wakeup: asyncio.Handle | None = None
+        self._sweep: asyncio.TimerHandle | None = None
+
+    async def submit(self, work: Work) -> list[Any]:
+        """Run work and wait for its answers.
+
+        Raises
+        ------
+        OverloadedError
+            If too many wait already.
+        DeadlineError
+            If there is no answer in time.
+        PredictionError
+            If the model raises for these rows; those of others are not touched.
+        """
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._move_to(loop)
+        is_free = not self._waiting and not self._running and self._batch_timeout <= 0
+        if is_free and self._cost(work) < _DIRECT_SECONDS:
+            return self._timed(work)
+        if self._waiting >= self._max_queue:
+            message = f"{self._max_queue} requests wait already; try again in a moment."
+            raise OverloadedError(message)
+        waiting = _Waiting(work, loop.create_future(), loop.time() + self._timeout)
+        self._enqueue(waiting, loop)
+        return await waiting.future
+
+    def stats(self) -> dict[str, Any]:
+        """Tell how calls are made: where each kind of work runs, and what a call costs."""
+        return {
+            "waiting": self._waiting,
+            "calls": [
+                {
+                    "work": str(key),
+                    "rows": f"up to {2**bits - 1}",
+                    "seconds": cost,
+                    "runs": _place(cost),
+                }
+                for (key, bits), cost in self._seconds.items()
+            ],
+        }
+
+    def close(self) -> None:
+        """End the threads; a running call finishes, whoever waits is told that it is over."""
+        _close_all(self._threads)
+        for handle in (self._wakeup, self._sweep):
+            if handle is not None:
+                handle.cancel()
+        everybody = [each for queue in self._queues.values() for each in queue]
+        self._queues.clear()
+        self._waiting = 0
+        self._wakeup = self._sweep = None
+        for waiting in everybody:
+            if not waiting.future.done():
+                waiting.future.set_exception(StoppedError("The service was stopped."))
+
+    def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Forget another event loop: a test client has a new one for every request."""
+        if self._loop is not None:
+            self.close()
+        self._loop = loop
+
+    def _cost(self, work: Work) -> float:
+        """Estimate the seconds of a call by those of its size, or of the next smaller known."""
+        if work.may_block:
+            return math.inf
+        for bits in range(work.size.bit_length(), 0, -1):
+            known = self._seconds.get((work.key, bits))
+            if known is not None:
+                return known
+        return work.expected_seconds
+
+    def _timed(self, work: Work) -> list[Any]:
+        start = self._clock()
+        try:
+            return work.run()
+        finally:
+            seconds = self._clock() - start
+            key = (work.key, work.size.bit_length())
+            known = self._seconds.get(key, seconds)
+            if len(self._seconds) > _KINDS:
+                self._seconds.clear()
+            self._seconds[key] = known + _SMOOTHING * (seconds - known)
+
+    def _enqueue(self, waiting: _Waiting, loop: asyncio.AbstractEventLoop) -> None:
+        # Work that cannot be joined has a queue of its own.
+        key = waiting.work.key if waiting.work.can_join else object()
+        self._queues.setdefault(key, deque()).append(waiting)
+        self._waiting += 1
+        if self._wakeup is None and len(self._running) < self._concurrency:
+            if self._batch_timeout > 0:
+                self._wakeup = loop.call_later(self._batch_timeout, self._dispatch)
+            else:
+                # After all that arrived in this turn of the loop.
+                self._wakeup = loop.call_soon(self._dispatch)
+        if self._sweep is None:
+            self._sweep = loop.call_at(waiting.deadline, self._expire)
+
+    def _dispatch(self) -> None:
+        self._wakeup = None
+        while self._queues and len(self._running) < self._concurrency:
+            batch = self._take()
+            if not batch:
+                continue
+            joined = _join(batch)
+            if self._cost(joined) < _INLINE_SECONDS:
+                self._finish(batch, *_outcome(self._timed, joined))
+            else:
+                self._hand_over(batch, joined)
+
+    def _take(self) -> list[_Waiting]:
+        """Take what waits longest, with its company; the next key has its turn after."""
+        key, queue = self._queues.popitem(last=False)
+        batch: list[_Waiting] = []
+        rows = 0
+        while queue and (not batch or rows + queue[0].work.size <= self._max_rows):
+            waiting = queue.popleft()
+            self._waiting -= 1
+            if not waiting.future.done():
+                batch.append(waiting)
+                rows += waiting.work.size
+        if queue:
+            self._queues[key] = queue
+        return batch
+
+    def _hand_over(self, batch: list[_Waiting], joined: Work) -> None:
+        thread = next((each for each in self._threads if not each.is_busy), None)
+        if thread is None:
+            thread = PredictionThread(asyncio.get_running_loop())
+            self._threads.append(thread)
+        self._running[id(batch)] = batch
+
+        def done(answers: list[Any] | None, error: BaseException | None) -> None:
+            self._running.pop(id(batch), None)
+            self._finish(batch, answers, error)
+            self._dispatch()
+
+        thread.run(lambda: self._timed(joined), done)
+
+    def _finish(
+        self, batch: list[_Waiting], answers: list[Any] | None, error: BaseException | None
+    ) -> None:
+        if error is not None and len(batch) > 1:
+            self._split(batch)
+            return
+        place = 0
+        for waiting in batch:
+            end = place + waiting.work.size
+            if waiting.future.done():
+                pass
+            elif error is not None:
+                waiting.future.set_exception(error)
+            else:
+                assert answers is not None
+                waiting.future.set_result(answers[place:end])
+            place = end
+
+    def _split(self, batch: list[_Waiting]) -> None:
+        """Run both halves again: in the end only the rows at fault fail."""
+        half = len(batch) // 2
+        for part in (batch[half:], batch[:half]):
+            queue = deque(waiting for waiting in part if not waiting.future.done())
+            if queue:
+                # A queue of its own, in front: joined with others it would fail again.
+                key = object()
+                self._queues[key] = queue
+                self._queues.move_to_end(key, last=False)
+                self._waiting += len(queue)
+        if self._wakeup is None:
+            self._wakeup = asyncio.get_running_loop().call_soon(self._dispatch)
+
+    def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        nearest = None
+        queued = (each for queue in self._queues.values() for each in queue)
+        running = (each for batch in self._running.values() for each in batch)
+        for waiting in [*queued, *running]:
+            if waiting.future.done():
+                continue
+            if waiting.deadline <= now:
+                message = f"No answer within {self._timeout:g} s; the request was given up."
+                waiting.future.set_exception(DeadlineError(message))
+            elif nearest is None or waiting.deadline < nearest:
+                nearest = waiting.deadline
+        self._sweep = loop.call_at(nearest, self._expire) if nearest is not None else None
+
+
+def _close_all(threads: list[PredictionThread]) -> None:
+    while threads:
+        threads.pop().close()
+
+
+def _join(batch: list[_Waiting]) -> Any:
+    first = batch[0].work
+    return first.joined([waiting.work for waiting in batch[1:]]) if len(batch) > 1 else first
+
+
+def _outcome(
+    call: Callable[[Any], list[Any]], work: Any
+) -> tuple[list[Any] | None, BaseException | None]:
+    try:
+        return call(work), None
+    except Exception as error:  # noqa: BLE001 -- it goes to whoever asked
+        return None, error
+
+
+def _place(seconds: float) -> str:
+    if seconds < _DIRECT_SECONDS:
+        return "on the event loop, at once"
+    return "on the event loop" if seconds < _INLINE_SECONDS else "in a thread"
