@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import shutil
 import statistics
 import subprocess
@@ -150,9 +151,9 @@ def _written(port: int, ask: Ask) -> bytes:
 
 
 def _answered(latencies: list[float], seconds: float, failed: int) -> Answered:
-    cuts = statistics.quantiles(latencies, n=100) if len(latencies) > 1 else latencies * 99
-    if not cuts:
-        return Answered(0, seconds, *[float("nan")] * 3, failed)
+    if len(latencies) < 2:
+        return Answered(len(latencies), seconds, math.nan, math.nan, math.nan, failed)
+    cuts = statistics.quantiles(latencies, n=100)
     return Answered(len(latencies), seconds, cuts[49], cuts[94], cuts[98], failed)
 
 

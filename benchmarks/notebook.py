@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,7 +88,7 @@ def measure_notebook(
     return NotebookFigures(**figures)
 
 
-def _starts(runs: int, folder: Path, model: Path, rows: list[Row]) -> Mapping[str, float]:
+def _starts(runs: int, folder: Path, model: Path, rows: list[Row]) -> dict[str, float]:
     mine, chapter, ratios, cpu_ratios = [], [], [], []
     for _ in range(runs):
         deployed = first_answer()
@@ -106,9 +106,7 @@ def _starts(runs: int, folder: Path, model: Path, rows: list[Row]) -> Mapping[st
     }
 
 
-def _idle(
-    plan: NotebookPlan, folder: Path, model: Path, rows: list[Row]
-) -> Mapping[str, float]:
+def _idle(plan: NotebookPlan, folder: Path, model: Path, rows: list[Row]) -> dict[str, float]:
     with _running("nbdeploy", folder, model, rows) as server:
         quiet = _one_caller(server, rows, plan.busy)
         server.await_quiet()
@@ -118,7 +116,7 @@ def _idle(
     return {"idle_percent": 100 * used / plan.idle, "quiet_p50": quiet}
 
 
-def _busy(seconds: int, folder: Path, model: Path, rows: list[Row]) -> Mapping[str, float]:
+def _busy(seconds: int, folder: Path, model: Path, rows: list[Row]) -> dict[str, float]:
     steps = folder / "steps"
     calm = OWN_SERVERS["nbdeploy"]
 
@@ -127,6 +125,8 @@ def _busy(seconds: int, folder: Path, model: Path, rows: list[Row]) -> Mapping[s
 
     kind = replace(calm, name="busy", command=command)
     with _server(kind, folder, model, rows) as server:
+        # The first answer can be there before the cell has begun.
+        time.sleep(1.0)
         alone = _speed(steps, lambda: time.sleep(seconds))
         latencies: list[float] = []
         loaded = _speed(steps, lambda: latencies.append(_one_caller(server, rows, seconds)))
@@ -141,7 +141,7 @@ def _speed(steps: Path, meanwhile: Callable[[], object]) -> float:
     return float((done_then - done) / (then - at))
 
 
-def _paced(seconds: float, folder: Path) -> Mapping[str, float]:
+def _paced(seconds: float, folder: Path) -> dict[str, float]:
     rows: list[Row] = [[0.0, 0.0, 0.0, float(number)] for number in range(64)]
     kind = OWN_SERVERS["nbdeploy"]
     with _server(kind, folder, Path(_NOTHING), rows, expected=0.0) as server:

@@ -11,7 +11,7 @@ import os
 import struct
 import threading
 import time
-from typing import Any
+from typing import Any, Self
 
 import joblib
 import numpy as np
@@ -68,7 +68,7 @@ def leave_out_the_monitor() -> None:
         def record(self, **_: Any) -> None:
             """Forget it."""
 
-        def __enter__(self) -> Silent:
+        def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *_: object) -> None:

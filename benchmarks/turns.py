@@ -73,9 +73,7 @@ class Run:
         values = self._by_rotation(server, subject, load, metric)
         return statistics.median(values.values()) if values else None
 
-    def ratio(
-        self, server: str, other: str, subject: str, load: str, metric: str
-    ) -> float | None:
+    def ratio(self, server: str, other: str, subject: str, load: str, metric: str) -> float | None:
         """Return the median over rotations of one server's metric by another's."""
         mine = self._by_rotation(server, subject, load, metric)
         theirs = self._by_rotation(other, subject, load, metric)
@@ -86,9 +84,7 @@ class Run:
         """List what was measured, or could not be, in the order of appearance."""
         return list(dict.fromkeys([t.server for t in self.turns] + [s for s, _ in self.absent]))
 
-    def _by_rotation(
-        self, server: str, subject: str, load: str, metric: str
-    ) -> dict[int, float]:
+    def _by_rotation(self, server: str, subject: str, load: str, metric: str) -> dict[int, float]:
         wanted = (server, subject, load)
         return {
             turn.rotation: float(getattr(turn, metric))
@@ -179,9 +175,7 @@ def _turn(
         asks = [kind.ask(subject, rows, True)]
     server.await_quiet()
     before = server.cpu_seconds()
-    answered = saturate(
-        server.place.port, asks, connections=load.connections, seconds=seconds
-    )
+    answered = saturate(server.place.port, asks, connections=load.connections, seconds=seconds)
     cpu = server.cpu_seconds() - before
     return Measurement(
         server=kind.name,

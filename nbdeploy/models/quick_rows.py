@@ -7,8 +7,8 @@ plainly right is left to `Signature.validate`, which coerces, or says what is wr
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -49,6 +49,7 @@ class QuickRows:
         self._arrange = signature.arrange
         rules = [_rules(column) for column in signature.columns]
         self._rules = rules if signature.kind == "frame" and all(rules) else None
+        self._width = signature.width
         self._is_of_floats = signature.kind == "array" and signature.dtype == "float64"
 
     def take(self, rows: Any) -> list[Sequence[Any]] | None:
@@ -59,7 +60,11 @@ class QuickRows:
         rows
             As `Signature.validate` takes them.
         """
-        if self._rules is None and not self._is_of_floats:
+        if self._is_of_floats and type(rows) is list and len(rows) == self._width:
+            # One flat row, the commonest request of all.
+            if self._are_floats(rows):
+                return [rows]
+        elif self._rules is None and not self._is_of_floats:
             return None
         try:
             table = self._arrange(rows)
@@ -81,14 +86,14 @@ class QuickRows:
     @staticmethod
     def _are_floats(row: Sequence[Any]) -> bool:
         # NaN and infinity make the sum so; if it overflows, the closer look says that all is well.
-        return _FLOATS.issuperset(map(type, row)) and math.isfinite(sum(row))
+        return _FLOATS.issuperset(map(type, row)) and isfinite(sum(row))
 
 
 def _rules(column: Column) -> _Rules:
     """Tell by type what a cell must pass; nothing for kinds whose cells are always coerced."""
     rules: _Rules = {}
     if column.kind == "float" and column.dtype == "float64":
-        rules = {float: math.isfinite, int: _is_exact}
+        rules = {float: isfinite, int: _is_exact}
     elif column.kind == "int" and column.dtype in _INTEGERS:
         rules = {int: _within(np.dtype(column.dtype))}
     elif column.kind == "bool" and column.dtype == "bool":

@@ -8,6 +8,7 @@ from nbdeploy.exceptions import RequestError
 from nbdeploy.serving.asgi import SAFE_HEADERS, App, Message, Receive, Scope, Send, send_answer
 from nbdeploy.serving.errors import ErrorAnswer, answer_of
 from nbdeploy.serving.security import (
+    LOGIN_PATH,
     AccessPolicy,
     OneTimeCodes,
     Refusal,
@@ -89,6 +90,8 @@ class AccessControl:
 
     def _refusal(self, scope: Scope, policy: AccessPolicy) -> Refusal | None:
         refusal = decide(caller_of(scope), policy)
+        if scope["path"] != LOGIN_PATH:
+            return refusal
         code = login_code(scope)
         is_stranger = refusal is not None and refusal.status != _UNAUTHORIZED
         if code is None or policy.token is None or is_stranger:

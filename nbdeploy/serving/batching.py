@@ -30,6 +30,7 @@ _DIRECT_SECONDS = 0.0002
 """A call that costs less is made without looking for company: joining would cost as much."""
 
 _SMOOTHING = 0.2
+_OUTLIER = 4.0
 _KINDS = 256
 
 
@@ -125,6 +126,18 @@ class MicroBatcher:
         self._wakeup: asyncio.Handle | None = None
         self._sweep: asyncio.TimerHandle | None = None
 
+    def answer_at_once(self, work: Work) -> list[Any] | None:
+        """Answer work that costs less than to wait for it, if nothing else waits or runs.
+
+        Raises
+        ------
+        PredictionError
+            If the model raises.
+        """
+        if self._waiting or self._running or self._batch_timeout > 0:
+            return None
+        return self._timed(work) if self._cost(work) < _DIRECT_SECONDS else None
+
     async def submit(self, work: Work) -> list[Any]:
         """Run work and wait for its answers.
 
@@ -140,9 +153,6 @@ class MicroBatcher:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._move_to(loop)
-        is_free = not self._waiting and not self._running and self._batch_timeout <= 0
-        if is_free and self._cost(work) < _DIRECT_SECONDS:
-            return self._timed(work)
         if self._waiting >= self._max_queue:
             message = f"{self._max_queue} requests wait already; try again in a moment."
             raise OverloadedError(message)
@@ -205,6 +215,8 @@ class MicroBatcher:
             known = self._seconds.get(key, seconds)
             if len(self._seconds) > _KINDS:
                 self._seconds.clear()
+            # One call that was interrupted says little about the next.
+            seconds = min(seconds, _OUTLIER * known)
             self._seconds[key] = known + _SMOOTHING * (seconds - known)
 
     def _enqueue(self, waiting: _Waiting, loop: asyncio.AbstractEventLoop) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbdeploy.exceptions import RequestError
 from nbdeploy.monitoring.monitor import ModelMonitor
@@ -14,16 +13,14 @@ from nbdeploy.serving.routing import Route
 __all__ = ["Inference", "InferenceRequest", "Prediction", "check_method"]
 
 
-@dataclass(frozen=True, slots=True)
-class InferenceRequest:
+class InferenceRequest(NamedTuple):
     """What every protocol decodes into: a method of the model and rows in any accepted form."""
 
     method: str
     rows: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """What every protocol encodes: one plain item a row, and the version that answered."""
 
     output: list[Any]
@@ -57,7 +54,9 @@ class Inference:
         with self.monitor.observe(request.method) as observation:
             question = route.question(request.method, request.rows)
             observation.record(rows=question.size, version=route.version, status=200)
-            output = await self.batcher.submit(question)
+            output = self.batcher.answer_at_once(question)
+            if output is None:
+                output = await self.batcher.submit(question)
             return Prediction(output, route.version)
 
 

@@ -97,9 +97,9 @@ async def _read(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-def _content_type(scope: Scope) -> str | None:
+def _content_type(scope: Scope) -> bytes | None:
     for name, value in scope["headers"]:
         if name == b"content-type":
-            found: str = value.decode("latin-1")
+            found: bytes = value
             return found
     return None

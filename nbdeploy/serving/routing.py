@@ -83,9 +83,8 @@ class Route:
         """
         cells = self._quick.take(rows)
         if cells is not None:
-            return Question(self, method, cells, len(cells), can_join=True)
-        batch = self.signature.validate(rows)
-        return Question(self, method, batch, len(batch))
+            return Question(self, method, cells, can_join=True)
+        return Question(self, method, self.signature.validate(rows), can_join=False)
 
     def answer(self, method: str, rows: Any) -> list[Any]:
         """Answer validated rows, one plain item a row.
@@ -128,20 +127,30 @@ class Route:
         return self.predictor.call(method, batch)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
 class Question:
-    """Validated rows for one method of one model."""
+    """Validated rows for one method of one model.
 
-    route: Route
-    method: str
-    rows: Any
-    size: int
-    can_join: bool = False
+    Parameters
+    ----------
+    route
+        The model.
+    method
+        What it is asked.
+    rows
+        What `Route.answer` takes.
+    can_join
+        Whether the rows are a list that can be joined with others.
+    """
 
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What questions have in common that can be asked at once."""
-        return self.route.version, self.method, self.can_join, id(self.route)
+    __slots__ = ("can_join", "key", "method", "route", "rows", "size")
+
+    def __init__(self, route: Route, method: str, rows: Any, *, can_join: bool) -> None:
+        self.route = route
+        self.method = method
+        self.rows = rows
+        self.size = len(rows)
+        self.can_join = can_join
+        self.key = (route, method, can_join)
 
     @property
     def expected_seconds(self) -> float:
@@ -156,7 +165,7 @@ class Question:
     def joined(self, others: Sequence[Question]) -> Question:
         """Ask the rows of all at once."""
         rows = [*self.rows, *chain.from_iterable(other.rows for other in others)]
-        return Question(self.route, self.method, rows, len(rows), can_join=True)
+        return Question(self.route, self.method, rows, can_join=True)
 
     def run(self) -> list[Any]:
         """Ask the model."""

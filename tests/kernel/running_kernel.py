@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+import zmq
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import KernelManager
 from jupyter_core.utils import ensure_event_loop
@@ -53,12 +54,15 @@ class Cell:
     """A cell that was sent to the kernel."""
 
     _outputs: list[tuple[str, Any]] = field(default_factory=list)
-    _idle: threading.Event = field(default_factory=threading.Event)
+    # A notebook sends the next cell once it has the reply; some kernels lose one sent earlier.
+    _open: set[str] = field(default_factory=lambda: {"idle", "execute_reply"})
+    _ended: threading.Event = field(default_factory=threading.Event)
 
     def receive(self, kind: str, content: dict[str, Any]) -> None:
-        if kind == "status" and content["execution_state"] == "idle":
-            self._idle.set()
         self._outputs.append((kind, content))
+        self._open.discard(content["execution_state"] if kind == "status" else kind)
+        if not self._open:
+            self._ended.set()
 
     @property
     def result(self) -> CellResult:
@@ -80,7 +84,7 @@ class Cell:
 
     def wait(self, timeout: float = 60.0, *, check: bool = True) -> CellResult:
         """Wait for its end; a cell that raised fails the test, unless ``check`` is off."""
-        assert self._idle.wait(timeout), f"the cell still runs after {timeout:g} s: {self.result}"
+        assert self._ended.wait(timeout), f"the cell still runs after {timeout:g} s: {self.result}"
         result = self.result
         assert not (check and result.error), result.error
         return result
@@ -157,12 +161,15 @@ class RunningKernel:
 
     def _read(self) -> None:
         # The client's own calls would open an event loop in this thread, and never close it.
-        socket, session = self._client.iopub_channel.socket, self._client.session
+        poller = zmq.Poller()
+        for channel in (self._client.iopub_channel, self._client.shell_channel):
+            poller.register(channel.socket, zmq.POLLIN)
         while not self._closing.is_set():
-            if not socket.poll(_POLL * 1000):
-                continue
-            _, message = session.recv(socket)
-            with self._sending:
-                cell = self._cells.get(message["parent_header"].get("msg_id"))
-            if cell is not None:
-                cell.receive(message["msg_type"], message["content"])
+            for socket, _ in poller.poll(_POLL * 1000):
+                self._file(self._client.session.recv(socket)[1])
+
+    def _file(self, message: dict[str, Any]) -> None:
+        with self._sending:
+            cell = self._cells.get(message["parent_header"].get("msg_id"))
+        if cell is not None:
+            cell.receive(message["msg_type"], message["content"])

@@ -41,6 +41,7 @@ from sklearn.tree import (
     ExtraTreeClassifier,
     ExtraTreeRegressor,
 )
+from threadpoolctl import threadpool_limits
 
 from nbdeploy.models.compiled import CompiledModel, compile_model, verify
 from nbdeploy.models.equality import assert_equal
@@ -61,6 +62,14 @@ TWO = NAMES[:100]
 PETALS = IRIS[:, 2] + IRIS[:, 3] ** 2
 BOTH = IRIS[:, 2:] * [1.0, -3.0]
 CODES = np.c_[np.arange(150) % 7, IRIS[:, 1], np.arange(150) % 3, IRIS[:, 3]]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Threads that wait for each other on busy cores would take most of the time."""
+    with threadpool_limits(1):
+        yield
+
 
 LINEAR = {
     "logistic, three classes": (LogisticRegression(max_iter=500), IRIS, NAMES),

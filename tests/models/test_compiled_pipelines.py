@@ -21,6 +21,7 @@ from sklearn.ensemble import (
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     MaxAbsScaler,
@@ -31,6 +32,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
 
 from nbdeploy.models.compiled import CompiledModel, compile_model, verify
 from nbdeploy.models.equality import assert_equal
@@ -47,6 +49,13 @@ IRIS, SPECIES = load_iris(return_X_y=True)
 HOLES = np.where(np.random.default_rng(0).random(IRIS.shape) < 0.1, np.nan, IRIS)
 MEASURES = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
 TEXTS = ["island", "sex"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Threads that wait for each other on busy cores would take most of the time."""
+    with threadpool_limits(1):
+        yield
 
 
 @cache
@@ -340,6 +349,10 @@ ARRAYS = {
             ),
             LogisticRegression(max_iter=300),
         ),
+        IRIS,
+    ),
+    "the best of a search": (
+        GridSearchCV(make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": [1, 2]}, cv=2),
         IRIS,
     ),
     "no steps but one": (Pipeline([("only", LogisticRegression(max_iter=300))]), IRIS),

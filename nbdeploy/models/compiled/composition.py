@@ -16,6 +16,10 @@ __all__ = ["find", "follow", "split_pipeline"]
 _Handler = TypeVar("_Handler")
 
 _PIPELINE = "sklearn.pipeline.Pipeline"
+_SEARCHES = (
+    "sklearn.model_selection.GridSearchCV",
+    "sklearn.model_selection.RandomizedSearchCV",
+)
 _COLUMN_TRANSFORMER = "sklearn.compose.ColumnTransformer"
 
 
@@ -38,10 +42,17 @@ def find(estimator: Any, handlers: dict[str, _Handler]) -> _Handler:
 
 
 def split_pipeline(model: Any) -> tuple[Sequence[Any], Any]:
-    """Return the steps before the last one, and the last one, of a pipeline in pipelines."""
+    """Return the steps before the last one, and the last one, of a pipeline or of what found it.
+
+    Pipelines in pipelines are taken apart too. A search answers with the best estimator it found.
+    """
+    for search in _SEARCHES:
+        if _is_exactly(model, search):
+            find(model, {search: search})
+            return split_pipeline(model.best_estimator_)
     if not _is_exactly(model, _PIPELINE):
         return (), model
-    find(model, {_PIPELINE: True})
+    find(model, {_PIPELINE: _PIPELINE})
     steps = [step for _, step in model.steps if step is not None and step != "passthrough"]
     if not steps:
         message = "the pipeline has no steps"

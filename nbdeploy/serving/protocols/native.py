@@ -7,8 +7,7 @@ Also ``{"instances": [...]}`` -> ``{"predictions": [...]}``, and a top-level lis
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -19,39 +18,53 @@ from nbdeploy.serving.inference import InferenceRequest, Prediction
 __all__ = ["NativeRequest", "decode", "encode"]
 
 _SHAPES = 'Expected {"features": row or rows}, {"instances": [rows]} or a list of records.'
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 _ANSWER_KEYS = {"features": "prediction", "instances": "predictions"}
 
 
-@dataclass(frozen=True)
-class NativeRequest:
+class NativeRequest(NamedTuple):
     """A decoded request, and the key that its answer goes under."""
 
     inference: InferenceRequest
     answer_key: str
 
 
-def decode(method: str, content_type: str | None, body: bytes) -> NativeRequest:
+def decode(method: str, content_type: bytes | None, body: bytes) -> NativeRequest:
     """Read a request body.
+
+    Parameters
+    ----------
+    method
+        The method of the model that is asked.
+    content_type
+        The header of that name, if there was one.
+    body
+        The body.
 
     Raises
     ------
     RequestError
         415 if it is no JSON by its Content-Type, 400 if it is malformed.
     """
-    check_content_type(content_type)
+    if content_type is not None and content_type != b"application/json":
+        check_content_type(content_type)
     document = parse_json(body)
-    if isinstance(document, list):
+    if type(document) is dict:
+        key = _only_key(document)
+        return NativeRequest(InferenceRequest(method, document[key]), _ANSWER_KEYS[key])
+    if type(document) is list:
         return NativeRequest(InferenceRequest(method, document), method)
-    if not isinstance(document, dict):
-        message = f"The body is {_kind(document)}. {_SHAPES}"
-        raise RequestError(message)
-    found = [key for key in _ANSWER_KEYS if key in document]
-    if len(found) != 1:
-        has = "both keys" if found else f"the keys {sorted(map(str, document))[:10]}"
-        message = f"The body has {has}. {_SHAPES}"
-        raise RequestError(message)
-    key = found[0]
-    return NativeRequest(InferenceRequest(method, document[key]), _ANSWER_KEYS[key])
+    message = f"The body is {_kind(document)}. {_SHAPES}"
+    raise RequestError(message)
+
+
+def _only_key(document: dict[str, Any]) -> str:
+    has_features, has_instances = "features" in document, "instances" in document
+    if has_features != has_instances:
+        return "features" if has_features else "instances"
+    has = "both keys" if has_features else f"the keys {sorted(map(str, document))[:10]}"
+    message = f"The body has {has}. {_SHAPES}"
+    raise RequestError(message)
 
 
 def encode(prediction: Prediction, answer_key: str) -> bytes:
@@ -59,12 +72,12 @@ def encode(prediction: Prediction, answer_key: str) -> bytes:
     return dump_json({answer_key: prediction.output})
 
 
-def check_content_type(content_type: str | None) -> None:
+def check_content_type(content_type: bytes) -> None:
     """Refuse what is declared to be something else than JSON.
 
     A web page can post text/plain and forms to any server without asking first; JSON it cannot.
     """
-    kind = (content_type or "application/json").partition(";")[0].strip().lower()
+    kind = content_type.decode("latin-1").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         message = f"Content-Type {kind[:80]!r} is not read here. Send application/json."
         raise RequestError(message, status=415)
@@ -86,9 +99,7 @@ def parse_json(body: bytes) -> Any:
 def dump_json(document: Any) -> bytes:
     """Write JSON; what is no JSON value (a label of an own class) is written as its text."""
     try:
-        return orjson.dumps(
-            document, default=str, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
-        )
+        return orjson.dumps(document, str, _OPTIONS)
     except orjson.JSONEncodeError:
         # Lone surrogates and integers above 64 bits: the standard library writes both.
         exact = json.dumps(document, default=_plain)

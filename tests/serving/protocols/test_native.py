@@ -23,7 +23,8 @@ JSON_TYPES = [
 
 @pytest.mark.parametrize("content_type", JSON_TYPES)
 def test_the_chapters_body_is_read_whatever_json_calls_itself(content_type):
-    request = decode("predict", content_type, b'{"features": [5.1, 3.5]}')
+    encoded = None if content_type is None else content_type.encode()
+    request = decode("predict", encoded, b'{"features": [5.1, 3.5]}')
 
     assert request.inference.rows == [5.1, 3.5]
     assert request.answer_key == "prediction"
@@ -56,7 +57,7 @@ def test_the_shape_of_the_request_names_the_key_of_the_answer(body, key):
 )
 def test_what_is_declared_to_be_no_json_is_refused(kind):
     with pytest.raises(RequestError, match="application/json") as caught:
-        decode("predict", kind, b'{"features": [1]}')
+        decode("predict", kind.encode(), b'{"features": [1]}')
 
     assert caught.value.status == 415
 
