@@ -20,12 +20,13 @@ from nbdeploy.display.cells import current_cell, show
 from nbdeploy.display.link import BrowserLink
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.exceptions import NbdeployError, StoppedError
+from nbdeploy.models.compiled import Declined
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
 from nbdeploy.serving.lane import ERROR_ID_HEADER
 from nbdeploy.serving.names import checked_name, name_from
-from nbdeploy.serving.routing import Route, route_from_file, route_from_model
+from nbdeploy.serving.routing import NOT_COMPILED, Route, route_from_file, route_from_model
 from nbdeploy.serving.security import LOGIN_PATH, AccessPolicy, choose_token, is_loopback
 from nbdeploy.serving.server import BackgroundServer
 from nbdeploy.serving.service import ModelService
@@ -359,7 +360,7 @@ class Deployment(ReprMixin):
             schema=tuple(route.signature.describe()),
             who_may_call=_who_may_call(self._service.access, self._options),
             curl=self.snippets().curl,
-            notes=self._notes,
+            notes=(*self._notes, *_speed_note(route)),
             version=route.version,
         )
 
@@ -448,6 +449,12 @@ def _service_for(name: str, route: Route, options: _Options, *, token: str | Non
 def _keeps_address(running: Deployment, options: _Options) -> bool:
     wanted = replace(options, port=options.port or running._server.port)
     return wanted == replace(running._options, port=running._server.port)
+
+
+def _speed_note(route: Route) -> tuple[str, ...]:
+    if isinstance(route.compiled, Declined) and route.compiled.reason != NOT_COMPILED.reason:
+        return (f"Not compiled, so the plain model answers: {route.compiled.reason}",)
+    return ()
 
 
 def _who_may_call(access: AccessPolicy, options: _Options) -> str:

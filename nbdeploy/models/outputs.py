@@ -42,8 +42,12 @@ def as_rows(output: Any, *, rows: int) -> list[Any]:
         return [list(parts) for parts in zip(*each, strict=True)]
     plain = _plain(output)
     if not isinstance(plain, list) or len(plain) != rows:
-        got = len(plain) if isinstance(plain, list) else f"one {type(output).__name__}"
-        message = f"The model was asked for {rows} rows and gave {got} answers."
+        got = (
+            f"{len(plain)} answers"
+            if isinstance(plain, list)
+            else f"a bare {type(output).__name__}"
+        )
+        message = f"The model was asked for {rows} rows and gave {got}."
         raise PredictionError(message)
     return plain
 

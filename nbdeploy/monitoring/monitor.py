@@ -67,6 +67,7 @@ class ModelMonitor(ReprMixin):
         self._error_log = ErrorLog(wall_clock=wall_clock)
         self._status_of = status_of
         self._merged: Snapshot | None = None
+        self._attached: dict[str, Callable[[], Any]] = {}
 
     def log_prediction(
         self,
@@ -164,7 +165,20 @@ class ModelMonitor(ReprMixin):
         if self._merged is not None:
             return self._merged.statistics()
         snapshot, latencies = self._ledger.snapshot()
-        return snapshot.statistics(latencies)
+        attached = {name: facts() for name, facts in self._attached.items()}
+        return snapshot.statistics(latencies) | attached
+
+    def attach(self, name: str, facts: Callable[[], Any]) -> None:
+        """Let the statistics tell something else too.
+
+        Parameters
+        ----------
+        name
+            The key that it is told under.
+        facts
+            Returns values that JSON can hold.
+        """
+        self._attached[name] = facts
 
     def errors(self) -> list[RecordedError]:
         """Return the last failures, at most 100, the oldest first."""

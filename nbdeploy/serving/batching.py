@@ -39,7 +39,7 @@ class Work(Protocol):
 
     @property
     def key(self) -> object:
-        """Names the kind of work: what a call of it costs is learned under this name."""
+        """Names the kind of work, the method second: the cost of a call is learned by it."""
         ...
 
     @property
@@ -162,18 +162,16 @@ class MicroBatcher:
 
     def stats(self) -> dict[str, Any]:
         """Tell how calls are made: where each kind of work runs, and what a call costs."""
-        return {
-            "waiting": self._waiting,
-            "calls": [
-                {
-                    "work": str(key),
-                    "rows": f"up to {2**bits - 1}",
-                    "seconds": cost,
-                    "runs": _place(cost),
-                }
-                for (key, bits), cost in self._seconds.items()
-            ],
-        }
+        calls = [
+            {
+                "method": key[1] if isinstance(key, tuple) else key,
+                "rows": f"up to {2**bits - 1}",
+                "seconds": seconds,
+                "runs": _place(seconds),
+            }
+            for (key, bits), seconds in list(self._seconds.items())
+        ]
+        return {"waiting": self._waiting, "calls": calls}
 
     def close(self) -> None:
         """End the threads; a running call finishes, whoever waits is told that it is over."""

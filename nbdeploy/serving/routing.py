@@ -22,7 +22,7 @@ from nbdeploy.models.quick_rows import QuickRows
 from nbdeploy.models.serializer import load_saved
 from nbdeploy.models.signature import Signature
 
-__all__ = ["Question", "Route", "route_from_file", "route_from_model"]
+__all__ = ["NOT_COMPILED", "Question", "Route", "route_from_file", "route_from_model"]
 
 logger = logging.getLogger("nbdeploy")
 
@@ -30,7 +30,8 @@ _WARM_UP_ROWS = 32
 _UNKNOWN_SECONDS = 1.0
 
 
-_NOT_COMPILED = Declined("compile=False")
+NOT_COMPILED = Declined("compile=False")
+"""Nobody asked for it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ class Route:
     version: str
     digest: str = ""
     model: Any = field(default=None, repr=False)
-    compiled: CompiledModel | Declined = _NOT_COMPILED
+    compiled: CompiledModel | Declined = NOT_COMPILED
     seconds: float = 0.0
     may_block: bool = True
 
@@ -208,7 +209,7 @@ def route_from_model(
     if signature is None or example is not None:
         signature = Signature.learn(model, example)
     version = digest.removeprefix("sha256:")[:12] or "1"
-    compiled = _compile(model, signature, example) if compile else _NOT_COMPILED
+    compiled = _compile(model, signature, example) if compile else NOT_COMPILED
     may_block = isinstance(compiled, Declined) and not is_of_scikit_learn(model)
     route = Route(predictor, signature, version, digest, model, compiled, may_block=may_block)
     return replace(route, seconds=_warm_up(route, example))

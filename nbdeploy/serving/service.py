@@ -148,6 +148,7 @@ class ModelService:
             batch_timeout=batch_timeout,
             concurrency=max_concurrency,
         )
+        self.monitor.attach("batching", self._batcher.stats)
         self.inference = Inference(
             route=lambda: self.route, monitor=self.monitor, batcher=self._batcher
         )

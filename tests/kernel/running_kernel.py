@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import sys
 import threading
 import time
@@ -15,7 +16,7 @@ from jupyter_client.manager import KernelManager
 from jupyter_core.utils import ensure_event_loop
 
 _STARTUP_TIMEOUT = 60.0
-_POLL = 0.05
+_POLL = 0.01
 
 
 def environment(home: str) -> dict[str, str]:
@@ -108,6 +109,7 @@ class RunningKernel:
         specs.executable = executable
         self._manager = KernelManager(kernel_spec_manager=specs)
         self._cells: dict[str, Cell] = {}
+        self._unsent: queue.SimpleQueue[tuple[str, Cell]] = queue.SimpleQueue()
         self._manager.start_kernel(env=env)
         self._client = self._manager.client()
         self._client.start_channels(stdin=False, hb=False)
@@ -121,9 +123,7 @@ class RunningKernel:
     def start(self, code: str) -> Cell:
         """Send a cell, and do not wait for it."""
         cell = Cell()
-        # The reader must know the cell before its first output can arrive.
-        with self._sending:
-            self._cells[self._client.execute(code)] = cell
+        self._unsent.put((code, cell))
         return cell
 
     def run(self, code: str, timeout: float = 60.0, *, check: bool = True) -> CellResult:
@@ -142,7 +142,7 @@ class RunningKernel:
 
     def shutdown(self) -> None:
         """End the kernel as closing the notebook does; a second call does nothing."""
-        if self._reader.is_alive():
+        if self._talker.is_alive():
             self._disconnect()
             self._manager.shutdown_kernel()
             self._client.stop_channels()
@@ -150,26 +150,28 @@ class RunningKernel:
 
     def _connect(self) -> None:
         self._client.wait_for_ready(timeout=_STARTUP_TIMEOUT)
-        self._sending = threading.Lock()
         self._closing = threading.Event()
-        self._reader = threading.Thread(target=self._read, name="kernel outputs", daemon=True)
-        self._reader.start()
+        self._talker = threading.Thread(target=self._talk, name="kernel channels", daemon=True)
+        self._talker.start()
 
     def _disconnect(self) -> None:
         self._closing.set()
-        self._reader.join()
+        self._talker.join()
 
-    def _read(self) -> None:
-        # The client's own calls would open an event loop in this thread, and never close it.
+    def _talk(self) -> None:
+        # One thread sends and receives, because a socket of ZeroMQ belongs to one thread. It does
+        # without the client's own receiving calls: they open an event loop and never close it.
         poller = zmq.Poller()
         for channel in (self._client.iopub_channel, self._client.shell_channel):
             poller.register(channel.socket, zmq.POLLIN)
         while not self._closing.is_set():
+            while not self._unsent.empty():
+                code, cell = self._unsent.get()
+                self._cells[self._client.execute(code)] = cell
             for socket, _ in poller.poll(_POLL * 1000):
                 self._file(self._client.session.recv(socket)[1])
 
     def _file(self, message: dict[str, Any]) -> None:
-        with self._sending:
-            cell = self._cells.get(message["parent_header"].get("msg_id"))
+        cell = self._cells.get(message["parent_header"].get("msg_id"))
         if cell is not None:
             cell.receive(message["msg_type"], message["content"])

@@ -303,6 +303,27 @@ def test_a_missing_number_without_an_imputer_is_left_to_the_model():
     assert compiled.call("predict", [[3.0, 39.1, 18.7, 181.0, 3750.0]]).shape == (1,)
 
 
+def test_a_category_that_becomes_nan_is_left_to_a_model_that_refuses_nan():
+    X = penguins()[["colony", "island"]]
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
+    model = make_pipeline(codes, LogisticRegression(max_iter=300)).fit(X, penguins()["species"])
+    compiled = compile_model(model, Signature.learn(model, X))
+
+    assert compiled.call("predict", [["colony 1", "Atlantis"]]) is None
+    assert compiled.call("predict", [["colony 1", "Dream"], ["Atlantis", "Dream"]]) is None
+    assert compiled.call("predict", [["colony 1", "Dream"]]).shape == (1,)
+
+
+@pytest.mark.parametrize("name", ["unknown categories are refused", "columns by a selector"])
+def test_a_signature_without_an_example_will_do(name):
+    model, _, _, X = fitted(name)
+    signature = Signature.learn(model)
+    compiled = compile_model(model, signature)
+
+    assert isinstance(compiled, CompiledModel)
+    assert verify(compiled, model, signature, X) is None
+
+
 def test_text_where_a_number_belongs_is_left_to_the_model():
     _, _, compiled, X = fitted("ten mixed columns")
     (row,) = cells(X[:1])

@@ -29,8 +29,8 @@ __all__ = [
     "Table",
     "Text",
     "add_step",
+    "as_number",
     "feature_of",
-    "refuse_others",
 ]
 
 Operation = Literal["subtract", "divide", "multiply", "add", "at_least", "at_most", "fill", "flag"]
@@ -95,10 +95,13 @@ class Text:
         Index of the cell in the row.
     missing
         What a missing cell is by now: NaN, ``None``, or what an imputer put there.
+    may_be_number
+        Nobody knows whether it is text: the signature was learned without an example.
     """
 
     place: int
     missing: object = math.nan
+    may_be_number: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +188,8 @@ def feature_of(column: Column, place: int) -> Feature:
         return Number(place, is_float=column.kind == "float")
     if column.nullable and column.missing not in {"nan", "none"}:
         return Opaque(_marked(column))
-    return Text(place, missing=None if column.missing == "none" else math.nan)
+    missing = None if column.missing == "none" else math.nan
+    return Text(place, missing, may_be_number=column.kind == "any" and not column.dtype)
 
 
 def _marked(column: Column) -> str:
@@ -200,28 +204,35 @@ def add_step(feature: Feature, step: Step) -> Feature:
     Unsupported
         The feature is no number.
     """
-    if isinstance(feature, Number):
-        return replace(feature, steps=(*feature.steps, step))
-    if isinstance(feature, Code):
-        return Code(
-            feature.domain,
-            step.scalar(feature.default, step.operand),
-            {key: step.scalar(value, step.operand) for key, value in feature.exceptions.items()},
-        )
-    raise Unsupported(_why_no_number(feature))
+    number = as_number(feature)
+    if isinstance(number, Number):
+        return replace(number, steps=(*number.steps, step))
+    return Code(
+        number.domain,
+        step.scalar(number.default, step.operand),
+        {key: step.scalar(value, step.operand) for key, value in number.exceptions.items()},
+    )
 
 
-def refuse_others(table: Table) -> None:
-    """Raise ``Unsupported`` if a feature is no number, with the reason."""
-    for feature in table.features:
-        if isinstance(feature, (Opaque, Text)):
-            raise Unsupported(_why_no_number(feature))
+def as_number(feature: Feature) -> Number | Code:
+    """Return a feature that arithmetic can take.
 
-
-def _why_no_number(feature: Opaque | Text) -> str:
+    Raises
+    ------
+    Unsupported
+        There is none.
+    """
+    if isinstance(feature, (Number, Code)):
+        return feature
     if isinstance(feature, Opaque):
-        return feature.reason
-    return f"text in column {feature.place} goes where numbers are expected"
+        raise Unsupported(feature.reason)
+    missing = feature.missing
+    if not feature.may_be_number or not isinstance(missing, (int, float)):
+        message = f"text in column {feature.place} goes where numbers are expected"
+        raise Unsupported(message)
+    # Text in such a cell cannot be computed with, and so is left to the model.
+    filled = () if math.isnan(missing) else (Step("fill", float(missing)),)
+    return Number(feature.place, filled)
 
 
 def _at_least(value: float, bound: float) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nbdeploy.models.compiled.features import Number
 from nbdeploy.models.compiled.heads import Answer, Head, Situation, softmax, two_columns
 from nbdeploy.models.compiled.outcomes import Unanswerable, Unsupported
 from nbdeploy.models.compiled.readers import Matrix, SparseRows
@@ -72,8 +73,8 @@ class _Product:
         self.coef = coef.copy(order="K").T
         self.intercept = np.array(intercept, dtype=np.float64)
         self.single_intercept = self.intercept.item() if self.intercept.size == 1 else math.nan
-        scaled = any(getattr(feature, "steps", ()) for feature in features)
-        self.is_guarded = situation.nullable or scaled
+        is_bare = all(isinstance(feature, Number) and not feature.steps for feature in features)
+        self.is_guarded = situation.nullable or not is_bare
         self.is_rounded_alike = situation.rounded_alike or situation.table.sparse
         self.multiply = _sparse_product(self.coef) if situation.table.sparse else self._dense
 

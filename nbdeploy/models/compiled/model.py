@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from nbdeploy.models.compiled.boosting import (
     hist_gradient_boosting_regressor,
 )
 from nbdeploy.models.compiled.composition import find, follow, split_pipeline
-from nbdeploy.models.compiled.features import Number, Table, feature_of, refuse_others
+from nbdeploy.models.compiled.features import Number, Table, as_number, feature_of
 from nbdeploy.models.compiled.heads import Head, Situation
 from nbdeploy.models.compiled.linear import linear_classifier, linear_regressor
 from nbdeploy.models.compiled.outcomes import Declined, Unanswerable, Unsupported
@@ -162,21 +162,17 @@ def compile_model(model: Any, signature: Signature) -> CompiledModel | Declined:
 
 
 def _compile(model: Any, signature: Signature) -> CompiledModel:
-    given = _input_of(model, signature)
     transformers, last = split_pipeline(model)
-    # Histogram gradient boosting has a column transformer inside, if it knows categories.
-    inner = getattr(last, "_preprocessor", None)
-    is_transformer = hasattr(last, "transform") and not hasattr(last, "predict")
-    more = [last] if is_transformer else [] if inner is None else [inner]
-    table = follow((*transformers, *more), given)
-    refuse_others(table)
-    is_array = signature.kind == "array"
+    compile_head = _head_of(last)
+    given = _input_of(model, signature)
+    table = follow((*transformers, *_transformers_in(last)), given)
+    table = replace(table, features=tuple(map(as_number, table.features)))
     situation = Situation(
         table=table,
         nullable=any(column.nullable for column in signature.columns),
-        rounded_alike=is_array and _is_in_order(table),
+        rounded_alike=signature.kind == "array" and _is_in_order(table),
     )
-    head = _transform(situation) if is_transformer else find(last, _HEADS)(last, situation)
+    head = compile_head(last, situation)
     reader = reader_for(
         table,
         is_numeric=all(isinstance(feature, Number) for feature in given.features),
@@ -186,7 +182,24 @@ def _compile(model: Any, signature: Signature) -> CompiledModel:
     return CompiledModel(reader, head)
 
 
-def _transform(situation: Situation) -> Head:
+def _head_of(last: Any) -> _Compile:
+    return _transform if _is_transformer(last) else find(last, _HEADS)
+
+
+def _transformers_in(last: Any) -> list[Any]:
+    """Return what transforms rows in the last step: itself, or what it has inside."""
+    if _is_transformer(last):
+        return [last]
+    # Histogram gradient boosting that knows categories begins with a column transformer.
+    inner = getattr(last, "_preprocessor", None)
+    return [] if inner is None else [inner]
+
+
+def _is_transformer(step: Any) -> bool:
+    return hasattr(step, "transform") and not hasattr(step, "predict")
+
+
+def _transform(_: object, situation: Situation) -> Head:
     if situation.table.sparse:
         message = "transform() gives a sparse matrix"
         raise Unsupported(message)

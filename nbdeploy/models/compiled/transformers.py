@@ -117,10 +117,6 @@ def _flags(imputer: Any, table: Table) -> Sequence[Feature]:
     if not imputer.add_indicator:
         return ()
     flagged = [table.features[place] for place in imputer.indicator_.features_]
-    for feature in flagged:
-        if not isinstance(feature, Number):
-            message = "SimpleImputer(add_indicator=True) flags a column that is no number"
-            raise Unsupported(message)
     return [add_step(feature, Step("flag")) for feature in flagged]
 
 

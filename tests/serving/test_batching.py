@@ -1,0 +1,362 @@
+import asyncio
+import gc
+import threading
+import weakref
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nbdeploy.exceptions import DeadlineError, OverloadedError, PredictionError, StoppedError
+from nbdeploy.serving.batching import MicroBatcher
+
+
+class Doubling:
+    """Doubles numbers, fails for negative ones, and remembers its calls."""
+
+    def __init__(self, *, seconds=0.0, may_block=False):
+        self.seconds = seconds
+        self.may_block = may_block
+        self.calls = []
+        self.threads = set()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.arrived = threading.Event()
+
+    def __call__(self, rows):
+        self.arrived.set()
+        assert self.gate.wait(10)
+        self.calls.append(list(rows))
+        self.threads.add(threading.current_thread().name)
+        if any(row < 0 for row in rows):
+            message = f"negative: {min(rows)}"
+            raise PredictionError(message)
+        return [2 * row for row in rows]
+
+
+class Numbers:
+    def __init__(self, model, rows, *, key="double", can_join=True):
+        self.model, self.rows, self.key, self.can_join = model, rows, key, can_join
+        self.size = len(rows)
+        self.expected_seconds = model.seconds
+        self.may_block = model.may_block
+
+    def joined(self, others):
+        rows = [*self.rows, *(row for other in others for row in other.rows)]
+        return Numbers(self.model, rows, key=self.key)
+
+    def run(self):
+        return self.model(self.rows)
+
+
+IN_A_THREAD = {"may_block": True}
+ON_THE_LOOP = {"seconds": 0.0005}
+
+
+async def ask(batcher, work):
+    at_once = batcher.answer_at_once(work)
+    return await batcher.submit(work) if at_once is None else at_once
+
+
+def gather(batcher, works):
+    async def main():
+        try:
+            return await asyncio.gather(
+                *(ask(batcher, work) for work in works), return_exceptions=True
+            )
+        finally:
+            batcher.close()
+
+    return asyncio.run(main())
+
+
+def test_a_quick_call_is_made_at_once_on_the_event_loop():
+    model = Doubling()
+
+    assert gather(MicroBatcher(), [Numbers(model, [n]) for n in range(5)]) == [
+        [0], [2], [4], [6], [8],
+    ]  # fmt: skip
+    assert model.calls == [[0], [1], [2], [3], [4]]
+    assert model.threads == {"MainThread"}
+
+
+def test_calls_that_are_worth_it_are_shared_by_all_that_arrived_together():
+    model = Doubling(**ON_THE_LOOP)
+
+    answers = gather(MicroBatcher(), [Numbers(model, [n, n]) for n in range(20)])
+
+    assert answers == [[2 * n, 2 * n] for n in range(20)]
+    assert [len(call) for call in model.calls] == [40]
+    assert model.threads == {"MainThread"}
+
+
+def test_a_slow_model_runs_in_a_thread_of_its_own_and_gathers_what_waits():
+    model = Doubling(**IN_A_THREAD)
+    batcher = MicroBatcher()
+    model.gate.clear()
+
+    async def main():
+        first = asyncio.create_task(ask(batcher, Numbers(model, [1])))
+        await asyncio.to_thread(model.arrived.wait, 10)
+        rest = [asyncio.create_task(ask(batcher, Numbers(model, [n]))) for n in range(10)]
+        await asyncio.sleep(0)
+        model.gate.set()
+        answers = await asyncio.gather(first, *rest)
+        batcher.close()
+        return answers
+
+    assert asyncio.run(main()) == [[2], *([2 * n] for n in range(10))]
+    assert model.calls == [[1], list(range(10))]
+    assert model.threads == {"nbdeploy-predict"}
+
+
+def test_a_call_is_bounded_by_rows_but_one_request_is_never_cut():
+    model = Doubling(**ON_THE_LOOP)
+    works = [Numbers(model, [n] * 3) for n in range(5)] + [Numbers(model, [9] * 20)]
+
+    gather(MicroBatcher(max_batch_size=7), works)
+
+    assert [len(call) for call in model.calls] == [6, 6, 3, 20]
+
+
+def test_a_batch_size_of_one_joins_nothing():
+    model = Doubling(**ON_THE_LOOP)
+
+    gather(MicroBatcher(max_batch_size=1), [Numbers(model, [n]) for n in range(4)])
+
+    assert model.calls == [[0], [1], [2], [3]]
+
+
+def test_with_a_timeout_requests_wait_for_company():
+    model = Doubling()
+
+    async def main():
+        batcher = MicroBatcher(batch_timeout=0.05)
+        first = asyncio.create_task(ask(batcher, Numbers(model, [1])))
+        await asyncio.sleep(0.01)
+        answers = await asyncio.gather(first, ask(batcher, Numbers(model, [2])))
+        batcher.close()
+        return answers
+
+    assert asyncio.run(main()) == [[2], [4]]
+    assert model.calls == [[1, 2]]
+
+
+def test_methods_have_batches_of_their_own_and_take_turns():
+    model = Doubling(**ON_THE_LOOP)
+    works = [Numbers(model, [n], key="ab"[n % 2]) for n in range(6)]
+
+    gather(MicroBatcher(max_batch_size=2), works)
+
+    assert model.calls == [[0, 2], [1, 3], [4], [5]]
+
+
+def test_what_cannot_be_joined_is_asked_alone():
+    model = Doubling(**ON_THE_LOOP)
+
+    answers = gather(MicroBatcher(), [Numbers(model, [n], can_join=False) for n in range(3)])
+
+    assert answers == [[0], [2], [4]]
+    assert model.calls == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize("place", [IN_A_THREAD, ON_THE_LOOP])
+def test_only_the_rows_at_fault_fail(place):
+    model = Doubling(**place)
+    works = [Numbers(model, [-n if n in {3, 17} else n]) for n in range(25)]
+
+    answers = gather(MicroBatcher(), works)
+
+    failed = {n for n, answer in enumerate(answers) if isinstance(answer, PredictionError)}
+    assert failed == {3, 17}
+    assert str(answers[3]) == "negative: -3"
+    assert all(answer == [2 * n] for n, answer in enumerate(answers) if n not in failed)
+
+
+@st.composite
+def requests(draw):
+    rows = st.lists(st.integers(-2, 50), min_size=1, max_size=4)
+    return draw(
+        st.lists(
+            st.tuples(rows, st.sampled_from("ab"), st.booleans(), st.integers(0, 3)),
+            min_size=1,
+            max_size=25,
+        )
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    requests(),
+    st.sampled_from([IN_A_THREAD, ON_THE_LOOP, {}]),
+    st.sampled_from([1, 3, 64]),
+    st.sampled_from([0.0, 0.001]),
+    st.sampled_from([1, 3]),
+)
+def test_everyone_gets_exactly_their_own_answer_or_their_own_error(
+    asked, place, max_batch_size, batch_timeout, concurrency
+):
+    model = Doubling(**place)
+    batcher = MicroBatcher(
+        max_batch_size=max_batch_size, batch_timeout=batch_timeout, concurrency=concurrency
+    )
+
+    async def one(rows, key, is_cancelled, turns):
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task = asyncio.create_task(ask(batcher, Numbers(model, rows, key=key)))
+        if is_cancelled:
+            await asyncio.sleep(0)
+            task.cancel()
+        return await asyncio.gather(task, return_exceptions=True)
+
+    async def main():
+        answers = await asyncio.gather(*(one(*each) for each in asked))
+        # Nothing of the cancelled is left behind.
+        last = await ask(batcher, Numbers(model, [7]))
+        batcher.close()
+        return answers, last
+
+    answers, last = asyncio.run(main())
+
+    assert last == [14]
+    for (rows, _, is_cancelled, _), (answer,) in zip(asked, answers, strict=True):
+        if isinstance(answer, asyncio.CancelledError):
+            assert is_cancelled
+        elif min(rows) < 0:
+            assert isinstance(answer, PredictionError)
+            assert str(answer) == f"negative: {min(rows)}"
+        else:
+            assert answer == [2 * row for row in rows]
+
+
+def test_a_full_queue_refuses_at_once():
+    model = Doubling(**IN_A_THREAD)
+    model.gate.clear()
+    batcher = MicroBatcher(max_queue=2)
+
+    async def main():
+        tasks = [asyncio.create_task(ask(batcher, Numbers(model, [n]))) for n in range(1)]
+        await asyncio.to_thread(model.arrived.wait, 10)
+        tasks += [asyncio.create_task(ask(batcher, Numbers(model, [n]))) for n in range(1, 12)]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        model.gate.set()
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        batcher.close()
+        return len(done), answers
+
+    refused, answers = asyncio.run(main())
+
+    assert refused >= 1
+    assert sum(isinstance(answer, OverloadedError) for answer in answers) == 9
+    assert answers[:3] == [[0], [2], [4]]
+
+
+def test_whoever_waits_too_long_is_told_and_the_others_go_on():
+    model = Doubling(**IN_A_THREAD)
+    model.gate.clear()
+    batcher = MicroBatcher(timeout=0.05)
+
+    async def main():
+        late = await asyncio.gather(
+            *(ask(batcher, Numbers(model, [n])) for n in range(3)), return_exceptions=True
+        )
+        model.gate.set()
+        answer = await ask(batcher, Numbers(model, [5]))
+        batcher.close()
+        return late, answer
+
+    late, answer = asyncio.run(main())
+
+    assert all(isinstance(each, DeadlineError) for each in late)
+    assert "0.05 s" in str(late[0])
+    assert answer == [10]
+
+
+def test_closing_tells_those_who_wait_and_lets_the_running_call_finish():
+    model = Doubling(**IN_A_THREAD)
+    model.gate.clear()
+    batcher = MicroBatcher()
+
+    async def main():
+        running = asyncio.create_task(ask(batcher, Numbers(model, [1])))
+        await asyncio.to_thread(model.arrived.wait, 10)
+        waiting = asyncio.create_task(ask(batcher, Numbers(model, [2])))
+        await asyncio.sleep(0)
+        batcher.close()
+        model.gate.set()
+        return await asyncio.gather(running, waiting, return_exceptions=True)
+
+    running, waiting = asyncio.run(main())
+
+    assert running == [2]
+    assert isinstance(waiting, StoppedError)
+
+
+def test_another_event_loop_starts_anew():
+    model = Doubling(**IN_A_THREAD)
+    batcher = MicroBatcher()
+
+    answers = [asyncio.run(ask(batcher, Numbers(model, [n]))) for n in range(3)]
+
+    assert answers == [[0], [2], [4]]
+    batcher.close()
+
+
+def test_a_model_that_exits_ends_neither_the_thread_nor_the_others():
+    class Exits(Doubling):
+        def __call__(self, rows):
+            if rows[0] == 0:
+                raise SystemExit(3)
+            return super().__call__(rows)
+
+    model = Exits(**IN_A_THREAD)
+    works = [Numbers(model, [n], can_join=False) for n in range(3)]
+
+    first, *rest = gather(MicroBatcher(), works)
+
+    assert isinstance(first, PredictionError)
+    assert isinstance(first.__cause__, SystemExit)
+    assert rest == [[2], [4]]
+
+
+def test_it_learns_what_a_call_costs_and_says_where_it_runs():
+    now = [0.0]
+
+    class Timed(Doubling):
+        def __call__(self, rows):
+            now[0] += 0.02
+            return super().__call__(rows)
+
+    model = Timed()
+    batcher = MicroBatcher(clock=lambda: now[0])
+
+    async def main():
+        for n in range(3):
+            await ask(batcher, Numbers(model, [n]))
+        learned = batcher.stats()
+        batcher.close()
+        return learned
+
+    learned = asyncio.run(main())
+
+    assert model.threads == {"MainThread", "nbdeploy-predict"}
+    (call,) = learned["calls"]
+    assert call["runs"] == "in a thread"
+    assert call["seconds"] == pytest.approx(0.02)
+
+
+def test_a_forgotten_batcher_takes_its_threads_and_its_work_along():
+    model = Doubling(**IN_A_THREAD)
+    batcher = MicroBatcher()
+    work = Numbers(model, [1])
+    asyncio.run(ask(batcher, work))
+    (thread,) = (each for each in threading.enumerate() if each.name == "nbdeploy-predict")
+    gone = weakref.ref(work)
+
+    del batcher, work
+    gc.collect()
+    thread.join(10)
+
+    assert gone() is None
+    assert not thread.is_alive()
