@@ -107,7 +107,7 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.parser = httptools.HttpResponseParser(self)
-        self.answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.answer: asyncio.Future[int] | None = None
 
     @classmethod
     async def to(cls, port: int) -> _Connection:
@@ -123,7 +123,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Tell who waits."""
-        if not self.answer.done():
+        if self.answer is not None and not self.answer.done():
             self.answer.set_exception(error or ConnectionError("closed by the server"))
 
     def data_received(self, data: bytes) -> None:
@@ -134,7 +134,7 @@ class _Connection(asyncio.Protocol):
         """Give the status to who waits, be ready for the next answer."""
         status = self.parser.get_status_code()
         self.parser = httptools.HttpResponseParser(self)
-        if not self.answer.done():
+        if self.answer is not None and not self.answer.done():
             self.answer.set_result(status)
 
     async def ask(self, request: bytes) -> int:

@@ -126,6 +126,8 @@ def ask(key: str, count: int) -> list[Row]:
     """Make `count` different rows that a caller may send."""
     if key == "m4":
         frame, _ = birds(count, seed=_SEED + 1)
+        # Text is never missing here: some servers have no way to send it.
+        frame[list(_WORDS)] = frame[list(_WORDS)].ffill().bfill()
         records = frame.astype(object).where(frame.notna(), None).to_dict("records")
         return [{str(name): value for name, value in record.items()} for record in records]
     features, _ = SUBJECTS[key].data()

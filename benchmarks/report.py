@@ -17,7 +17,16 @@ from models import SUBJECTS
 from notebook import NotebookFigures
 from turns import Run
 
-__all__ = ["circumstances", "goals_table", "notebook_table", "plot", "to_json", "turns_table"]
+__all__ = [
+    "circumstances",
+    "goals_table",
+    "notebook_table",
+    "plot",
+    "requirements",
+    "to_json",
+    "turns_table",
+    "write_section",
+]
 
 README = Path(__file__).parent / "README.md"
 _PACKAGES = ("nbdeploy", "scikit-learn", "numpy", "pandas", "fastapi", "uvicorn", "orjson")
@@ -93,6 +102,12 @@ def circumstances(command: str, generator: str) -> str:
         f"`{command}`, {today}, {_processor()}, Python {platform.python_version()}, "
         f"{versions}; load by {generator} on the same machine."
     )
+
+
+def requirements(folder: Path, names: Iterable[str]) -> str:
+    """Say which versions of the peers were measured: the first line of each requirements file."""
+    pins = [(folder / f"{name}.txt").read_text().splitlines()[0] for name in names]
+    return "Peers: " + ", ".join(pin.replace("==", " ") for pin in pins) + "."
 
 
 def write_section(name: str, text: str, *, readme: Path = README) -> None:

@@ -9,7 +9,6 @@ DataFrame of one row (for columns with text), and many rows in one request.
 
 from __future__ import annotations
 
-import math
 import sys
 from typing import Any, Dict, List
 
@@ -84,17 +83,18 @@ def add_smallest_changes(service: ModelService) -> None:
 
     @service.app.post("/predict/mixed")
     async def mixed(request: MixedRequest) -> Any:
-        row = {name: math.nan if v is None else v for name, v in request.features.items()}
-        return {"prediction": service.model.predict(pd.DataFrame([row])).tolist()}
+        features = pd.DataFrame([request.features])
+        return {"prediction": service.model.predict(features).tolist()}
 
     @service.app.post("/predict/many")
     async def many(request: ManyRequest) -> Any:
-        return {"prediction": service.model.predict(np.array(request.features)).tolist()}
+        features = np.array(request.features)
+        return {"prediction": service.model.predict(features).tolist()}
 
     @service.app.post("/predict/many-mixed")
     async def many_mixed(request: ManyMixedRequest) -> Any:
-        rows = pd.DataFrame(request.features).fillna(np.nan)
-        return {"prediction": service.model.predict(rows).tolist()}
+        features = pd.DataFrame(request.features)
+        return {"prediction": service.model.predict(features).tolist()}
 
 
 def main() -> None:

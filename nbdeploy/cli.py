@@ -149,7 +149,7 @@ def _serve(options: argparse.Namespace) -> int:
         service.app,
         host=options.host,
         port=options.port,
-        http=http_protocol(),
+        http=http_protocol(direct=service.app.direct),
         access_log=False,
         timeout_graceful_shutdown=10,
         server_header=False,

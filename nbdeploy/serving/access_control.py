@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nbdeploy.exceptions import RequestError
-from nbdeploy.serving.asgi import SAFE_HEADERS, App, Message, Receive, Scope, Send, send_answer
+from nbdeploy.serving.asgi import (
+    SAFE_HEADERS,
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    reply_to,
+    send_reply,
+)
 from nbdeploy.serving.errors import ErrorAnswer, answer_of
 from nbdeploy.serving.security import (
     LOGIN_PATH,
@@ -79,16 +88,17 @@ class AccessControl:
             # There is no websocket route; closing before accepting answers 403.
             await send({"type": "websocket.close", "code": 1008})
             return
-        policy = self._policy()
-        refusal = self._refusal(scope, policy)
+        refusal = self.refusal(scope)
         if refusal is None:
             await self._serve(scope, receive, send)
         elif refusal.status == _SEE_OTHER:
-            await _log_in(send, policy.token or "")
+            await _log_in(send, self._policy().token or "")
         else:
-            await send_answer(send, _refused(refusal))
+            await send_reply(send, reply_to(_refused(refusal)))
 
-    def _refusal(self, scope: Scope, policy: AccessPolicy) -> Refusal | None:
+    def refusal(self, scope: Scope) -> Refusal | None:
+        """Decide on a request: the one function that every lane asks."""
+        policy = self._policy()
         refusal = decide(caller_of(scope), policy)
         if scope["path"] != LOGIN_PATH:
             return refusal
@@ -106,7 +116,7 @@ class AccessControl:
             # Only a body of unknown length has to be watched: the server holds others to theirs.
             receive = self._limited(receive)
         elif int(length) > self._max_body_bytes:
-            await send_answer(send, answer_of(BodyTooLargeError(self._max_body_bytes)))
+            await send_reply(send, reply_to(answer_of(BodyTooLargeError(self._max_body_bytes))))
             return
         if self._is_express(scope["path"]):
             await self._express(scope, receive, send)

@@ -3,47 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbdeploy.serving.errors import ErrorAnswer
 from nbdeploy.serving.protocols.native import dump_json
 
-__all__ = ["SAFE_HEADERS", "App", "Message", "Receive", "Scope", "Send", "send_answer", "send_json"]
+__all__ = [
+    "SAFE_HEADERS",
+    "STARTED",
+    "App",
+    "Message",
+    "Receive",
+    "Reply",
+    "Scope",
+    "Send",
+    "reply_to",
+    "send_reply",
+]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = tuple[tuple[bytes, bytes], ...]
 
-SAFE_HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
+STARTED = "nbdeploy.started"
+"""Under this key of a scope is the prediction that began when its body came in."""
+
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+SAFE_HEADERS = (
+    _NO_SNIFFING,
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
-]
-"""What every answer carries: nothing guesses its type, tells where it came from or keeps it."""
+)
+"""What every page and every reading carries: nothing guesses its type, tells of it or keeps it."""
 
 _JSON = (b"content-type", b"application/json")
 
 
-async def send_json(send: Send, body: bytes, version: str) -> None:
-    """Send an answer of a model."""
-    headers = [
-        _JSON,
-        (b"content-length", str(len(body)).encode()),
-        (b"x-model-version", version.encode("latin-1")),
-        *SAFE_HEADERS,
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+class Reply(NamedTuple):
+    """An answer in JSON: status, body, and what else its head says."""
+
+    status: int
+    body: bytes
+    headers: Headers = ()
+
+    def head(self) -> Headers:
+        """Give all headers. Answers to POST are never kept: they need no word on it."""
+        length = (b"content-length", str(len(self.body)).encode())
+        return (_JSON, length, _NO_SNIFFING, *self.headers)
 
 
-async def send_answer(send: Send, answer: ErrorAnswer) -> None:
-    """Send an error."""
-    body = dump_json(answer.body)
-    own = [
+def reply_to(answer: ErrorAnswer) -> Reply:
+    """Write an error as an answer."""
+    headers = (
         (name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.items()
-    ]
-    headers = [_JSON, (b"content-length", str(len(body)).encode()), *own, *SAFE_HEADERS]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    )
+    return Reply(answer.status, dump_json(answer.body), tuple(headers))
+
+
+async def send_reply(send: Send, reply: Reply) -> None:
+    """Send an answer."""
+    head = {"type": "http.response.start", "status": reply.status, "headers": reply.head()}
+    await send(head)
+    await send({"type": "http.response.body", "body": reply.body})

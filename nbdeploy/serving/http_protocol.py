@@ -8,6 +8,9 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from nbdeploy.models.predictor import METHODS
+from nbdeploy.serving.direct import Direct, DirectAnswers
+
 __all__ = ["CONNECTION_LIMIT", "HEADER_TIMEOUT", "HeaderDeadline", "http_protocol"]
 
 HEADER_TIMEOUT = 10.0
@@ -63,6 +66,9 @@ class HeaderDeadline(asyncio.Protocol):
         super().data_received(data)
         if self._is_answering() or self.transport.get_protocol() is not self:
             self._stop_clock()
+        elif getattr(self, "is_between_requests", False):
+            # Answered where it arrived: the next request has its own time.
+            self._stop_clock()
         elif self._deadline is None:
             self._start_clock()
 
@@ -94,6 +100,7 @@ def http_protocol(
     *,
     header_timeout: float = HEADER_TIMEOUT,
     connection_limit: int = CONNECTION_LIMIT,
+    direct: Direct | None = None,
     base: type[asyncio.Protocol] = AutoHTTPProtocol,
 ) -> type[asyncio.Protocol]:
     """Return a protocol class for ``uvicorn.Config(http=...)``.
@@ -104,8 +111,19 @@ def http_protocol(
         Seconds for the headers of one request.
     connection_limit
         Connections at the same time, idle ones included; one more is answered 503.
+    direct
+        What answers small predictions where their bytes arrive, see `DirectAnswers`.
     base
         A protocol of uvicorn: the faster one that is installed.
     """
-    limits = {"header_timeout": header_timeout, "connection_limit": connection_limit}
-    return cast("type[asyncio.Protocol]", type(base.__name__, (HeaderDeadline, base), limits))
+    settings: dict[str, Any] = {
+        "header_timeout": header_timeout,
+        "connection_limit": connection_limit,
+    }
+    bases: tuple[type, ...] = (HeaderDeadline, base)
+    # Only the protocol on httptools tells its subclasses where a request stands.
+    if direct is not None and hasattr(base, "on_message_complete"):
+        settings["direct"] = staticmethod(direct)
+        settings["direct_paths"] = {f"/{method}".encode(): f"/{method}" for method in METHODS}
+        bases = (HeaderDeadline, DirectAnswers, base)
+    return cast("type[asyncio.Protocol]", type(base.__name__, bases, settings))

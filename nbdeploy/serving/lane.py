@@ -1,4 +1,4 @@
-"""The express lane: a prediction from bytes to bytes at the ASGI level.
+"""The express lane: a prediction from bytes to bytes.
 
 FastAPI finds a route, solves its dependencies and validates its parameters; a prediction has one
 parameter, its body, and the protocol knows best what that is. The lane passes the same gate and
@@ -11,8 +11,9 @@ import logging
 from collections.abc import Callable
 
 from nbdeploy.exceptions import NbdeployError, RequestError
-from nbdeploy.serving.asgi import Receive, Scope, Send, send_answer, send_json
-from nbdeploy.serving.errors import ErrorAnswer, answer_of
+from nbdeploy.serving.asgi import STARTED, Receive, Reply, Scope, Send, reply_to, send_reply
+from nbdeploy.serving.eager import finish
+from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.inference import Inference, check_method
 from nbdeploy.serving.protocols import native
 from nbdeploy.serving.routing import Route
@@ -23,6 +24,8 @@ ERROR_ID_HEADER = "X-Error-ID"
 """Names the record of a failed request: in the kernel, `ModelMonitor.find_error` finds it."""
 
 logger = logging.getLogger("nbdeploy")
+
+_NOT_POST = 405
 
 
 class _GoneError(Exception):
@@ -46,55 +49,66 @@ class PredictionLane:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        started = scope.get(STARTED)
+        if started is not None:
+            await send_reply(send, await finish(started))
+            return
         try:
-            body, version = await self._answer(scope, receive)
+            # Before the body is read: nobody sends megabytes to a method that is not there.
+            self._check(scope)
+            body = await _read(receive)
         except _GoneError:
             return
-        except Exception as error:
-            if not isinstance(error, NbdeployError):
-                logger.exception("A request failed in a way that nobody planned")
-            await send_answer(send, self._explained(error))
-            return
-        await send_json(send, body, version)
+        except NbdeployError as error:
+            await send_reply(send, self._explained(error))
+        else:
+            await send_reply(send, await self.respond(scope, body))
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[bytes, str]:
-        method = scope["path"].rpartition("/")[2]
+    async def respond(self, scope: Scope, body: bytes) -> Reply:
+        """Answer a request whose body is there; any error becomes its answer."""
+        try:
+            method = self._check(scope)
+            request = native.decode(method, _content_type(scope), body)
+            prediction = await self._inference.predict(request.inference)
+            return Reply(
+                200,
+                native.encode(prediction, request.answer_key),
+                ((b"x-model-version", prediction.version.encode("latin-1")),),
+            )
+        except NbdeployError as error:
+            return self._explained(error)
+        except Exception as error:
+            logger.exception("A request failed in a way that nobody planned")
+            return self._explained(error)
+
+    def _check(self, scope: Scope) -> str:
+        method: str = scope["path"].rpartition("/")[2]
         check_method(method, self._route())
         if scope["method"] != "POST":
             message = f"Ask /{method} with POST: the rows are the body."
-            raise RequestError(message, status=405)
-        body = await _read(receive)
-        request = native.decode(method, _content_type(scope), body)
-        prediction = await self._inference.predict(request.inference)
-        return native.encode(prediction, request.answer_key), prediction.version
+            raise RequestError(message, status=_NOT_POST)
+        return method
 
-    def _explained(self, error: Exception) -> ErrorAnswer:
+    def _explained(self, error: Exception) -> Reply:
         answer = answer_of(error)
-        if isinstance(error, RequestError) and error.status == _NOT_POST:
+        if answer.status == _NOT_POST:
             answer.headers["Allow"] = "POST"
         recorded = self._inference.monitor.error_id(error)
         if recorded is not None:
             answer.headers[ERROR_ID_HEADER] = recorded
-        return answer
-
-
-_NOT_POST = 405
+        return reply_to(answer)
 
 
 async def _read(receive: Receive) -> bytes:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise _GoneError
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return body
-    parts = [body]
-    while message.get("more_body", False):
+    parts = []
+    more = True
+    while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise _GoneError
         parts.append(message.get("body", b""))
-    return b"".join(parts)
+        more = message.get("more_body", False)
+    return b"".join(parts) if len(parts) > 1 else parts[0]
 
 
 def _content_type(scope: Scope) -> bytes | None:

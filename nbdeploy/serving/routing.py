@@ -113,19 +113,22 @@ class Route:
             raise PredictionError(message) from error
 
     def _output(self, method: str, rows: Any) -> Any:
-        is_array = self.signature.kind == "array"
-        if type(rows) is list and is_array:
-            rows = np.array(rows, dtype=np.float64, order=self.signature.order)
         compiled = self.compiled
         if isinstance(compiled, CompiledModel) and len(rows) <= compiled.limit:
-            is_taken = rows.dtype == np.float64 if is_array else type(rows) is list
+            is_taken = type(rows) is list or getattr(rows, "dtype", None) == np.float64
             output = (
                 compiled.call(method, rows) if is_taken and method in compiled.methods else None
             )
             if output is not None:
                 return output
-        batch = self.signature.validate(rows) if type(rows) is list and not is_array else rows
-        return self.predictor.call(method, batch)
+        return self.predictor.call(method, self._batch(rows))
+
+    def _batch(self, rows: Any) -> Any:
+        if type(rows) is not list:
+            return rows
+        if self.signature.kind == "array":
+            return np.array(rows, dtype=np.float64, order=self.signature.order)
+        return self.signature.validate(rows)
 
 
 class Question:

@@ -86,7 +86,9 @@ class BackgroundServer:
         self._graceful_timeout = graceful_timeout
         self._app = app
         self._protocol = http_protocol(
-            header_timeout=header_timeout, connection_limit=connection_limit
+            header_timeout=header_timeout,
+            connection_limit=connection_limit,
+            direct=getattr(app, "direct", None),
         )
         self._ssl_certfile = ssl_certfile
         self._ssl_keyfile = ssl_keyfile

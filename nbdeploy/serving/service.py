@@ -23,9 +23,10 @@ from nbdeploy.models.predictor import METHODS
 from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.access_control import AccessControl
-from nbdeploy.serving.asgi import Receive, Scope, Send
+from nbdeploy.serving.asgi import Receive, Reply, Scope, Send
 from nbdeploy.serving.batching import MAX_BATCH_ROWS, MicroBatcher
 from nbdeploy.serving.docs_page import add_docs_routes
+from nbdeploy.serving.eager import Started, start
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference
@@ -47,6 +48,14 @@ class _Application(FastAPI):
     """FastAPI behind one gate: no request, on whichever lane, comes around it."""
 
     gate: AccessControl
+    lane: PredictionLane
+
+    def direct(self, scope: Scope, body: bytes) -> Reply | Started[Reply] | None:
+        """Answer, or begin to, what is predicted without waiting; leave strangers to the gate."""
+        # Middleware that a user adds sees every request: then there is no shorter way.
+        if self.user_middleware or self.gate.refusal(scope) is not None:
+            return None
+        return start(self.lane.respond(scope, body))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.gate(scope, receive, send)
@@ -218,8 +227,7 @@ class ModelService:
     def _state(self) -> str:
         return "ready" if self._route is not None else "loading"
 
-    def _application(self) -> FastAPI:
-        lane = PredictionLane(self.inference, lambda: self.route)
+    def _application(self) -> _Application:
         app = _Application(
             title=self.name,
             openapi_url=None,
@@ -228,10 +236,10 @@ class ModelService:
             root_path_in_servers=False,
             lifespan=self._lifespan,
         )
+        app.lane = PredictionLane(self.inference, lambda: self.route)
         app.gate = AccessControl(
             super(_Application, app).__call__,
-            express=lane,
-            # Middleware that a user adds sees every request: then there is no shorter way.
+            express=app.lane,
             is_express=lambda path: path in _EXPRESS and not app.user_middleware,
             policy=lambda: self.access,
             codes=self.codes,
@@ -241,7 +249,7 @@ class ModelService:
         add_reading_routes(app)
         add_docs_routes(app)
         # All verbs, so that an unknown path is not found rather than "not allowed".
-        app.router.routes.append(HttpRoute("/{method}", lane, methods=_VERBS))
+        app.router.routes.append(HttpRoute("/{method}", app.lane, methods=_VERBS))
         app.openapi = self._openapi  # type: ignore[method-assign]
         return app
 

@@ -67,9 +67,6 @@ class _Product:
         if coef.dtype != np.float64:
             message = f"the coefficients are {coef.dtype}"
             raise Unsupported(message)
-        if coef.shape[-1] != len(features):
-            message = f"{coef.shape[-1]} coefficients meet {len(features)} features"
-            raise Unsupported(message)
         self.coef = coef.copy(order="K").T
         self.intercept = np.array(intercept, dtype=np.float64)
         self.single_intercept = self.intercept.item() if self.intercept.size == 1 else math.nan

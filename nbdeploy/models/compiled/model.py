@@ -167,6 +167,9 @@ def _compile(model: Any, signature: Signature) -> CompiledModel:
     given = _input_of(model, signature)
     table = follow((*transformers, *_transformers_in(last)), given)
     table = replace(table, features=tuple(map(as_number, table.features)))
+    if not _is_transformer(last) and last.n_features_in_ != len(table.features):
+        message = f"{last.n_features_in_} features were expected, {len(table.features)} found"
+        raise Unsupported(message)
     situation = Situation(
         table=table,
         nullable=any(column.nullable for column in signature.columns),

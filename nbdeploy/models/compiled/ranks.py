@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
@@ -111,9 +112,10 @@ class Ranks:
             ranks = np.empty(matrix.shape, dtype=np.float32)
             for place, thresholds in enumerate(self.thresholds):
                 ranks[:, place] = thresholds.searchsorted(matrix[:, place])
-        missing = np.isnan(matrix)
-        if missing.any():
-            ranks[missing] = np.nan
+        flat = matrix.ravel()
+        # NaN would show in the sum of squares, which is one call for all features.
+        if not math.isfinite(flat.dot(flat)):
+            ranks[np.isnan(matrix)] = np.nan
         return ranks
 
     def _add_category_splits(self, predictor: Any) -> None:

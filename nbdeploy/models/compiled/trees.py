@@ -67,7 +67,6 @@ class JoinedTrees:
             {"max_depth": depth, "node_count": len(nodes), "nodes": nodes, "values": values}
         )
         self._numbers = np.arange(self.count, dtype=np.float32)
-        self._first = first
 
     def stack(self, values: Sequence[Matrix]) -> Matrix:
         """Return what the leaves of each tree hold, so that `leaves` finds it.
