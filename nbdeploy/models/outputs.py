@@ -35,7 +35,7 @@ def as_rows(output: Any, *, rows: int) -> list[Any]:
     >>> as_rows([np.array([[0.2, 0.8]]), np.array([[1.0]])], rows=1)
     [[[0.2, 0.8], [1.0]]]
     """
-    if type(output) is np.ndarray and output.dtype.kind in "fiub" and len(output) == rows:
+    if type(output) is np.ndarray and output.dtype.kind in "fiub" and output.shape[:1] == (rows,):
         return list(output.tolist())
     if _is_list_of_outputs(output, rows):
         each = [as_rows(one, rows=rows) for one in output]

@@ -146,6 +146,17 @@ class LatencyHistogram:
         if latency < self.minimum:  # noqa: PLR1730 -- see above
             self.minimum = latency
 
+    def add_all(self, latencies: list[float]) -> None:
+        """Count several latencies, as :meth:`add` does one by one."""
+        buckets = self.buckets
+        for latency in latencies:
+            index = bisect_left(BOUNDS, latency)
+            buckets[index] = buckets.get(index, 0) + 1
+        self.count += len(latencies)
+        self.nanoseconds += sum([round(latency * _NANOSECONDS) for latency in latencies])
+        self.maximum = max(self.maximum, *latencies)
+        self.minimum = min(self.minimum, *latencies)
+
     def merge(self, other: LatencyHistogram) -> None:
         """Add everything that another histogram holds."""
         for index, count in other.buckets.items():
@@ -283,6 +294,21 @@ class Tally:
             self.errors += 1
         elif outcome == "cancelled":
             self.cancelled += 1
+
+    def add_all(self, latencies: list[float], ends: list[tuple[Outcome, int]]) -> None:
+        """Count several requests, as :meth:`add` does one by one.
+
+        Parameters
+        ----------
+        latencies
+            Seconds.
+        ends
+            How each ended, and its rows.
+        """
+        self.latency.add_all(latencies)
+        self.rows += sum(rows for _, rows in ends)
+        self.errors += sum(outcome == "error" for outcome, _ in ends)
+        self.cancelled += sum(outcome == "cancelled" for outcome, _ in ends)
 
     def merge(self, other: Tally) -> None:
         """Add everything that another tally holds."""

@@ -51,8 +51,8 @@ class Reply(NamedTuple):
 
     def head(self) -> Headers:
         """Give all headers. Answers to POST are never kept: they need no word on it."""
-        length = (b"content-length", str(len(self.body)).encode())
-        return (_JSON, length, _NO_SNIFFING, *self.headers)
+        length = (b"content-length", b"%d" % len(self.body))
+        return (_JSON, _NO_SNIFFING, length, *self.headers)
 
 
 def reply_to(answer: ErrorAnswer) -> Reply:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from nbdeploy.serving.asgi import STARTED, Reply, Scope
 from nbdeploy.serving.eager import Started
@@ -105,14 +105,11 @@ class DirectAnswers(_Base):
 
     def _write(self, reply: Reply) -> None:
         keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        parts = [_STATUS_LINES[reply.status]]
-        for name, value in self.server_state.default_headers:
-            parts += (name, b": ", value, b"\r\n")
+        parts = [_start_of(reply.status, self.server_state.default_headers)]
         for name, value in reply.head():
             parts += (name, b": ", value, b"\r\n")
-        if not keep_alive:
-            parts.append(b"connection: close\r\n")
-        parts += (b"\r\n", reply.body)
+        parts.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+        parts.append(reply.body)
         self.transport.write(b"".join(parts))
         self.server_state.total_requests += 1
         if keep_alive:
@@ -146,3 +143,20 @@ class DirectAnswers(_Base):
             self._quiet.cancel()
             self._quiet = None
         super().connection_lost(exc)
+
+
+_starts: dict[int, tuple[list[tuple[bytes, bytes]], bytes]] = {}
+
+
+def _start_of(status: int, defaults: list[tuple[bytes, bytes]]) -> bytes:
+    """Write the status line and the headers that every answer of the server has.
+
+    The server makes a new list of these every second, with the new date in it.
+    """
+    known = _starts.get(status)
+    if known is not None and known[0] is defaults:
+        return known[1]
+    lines = b"".join(name + b": " + value + b"\r\n" for name, value in defaults)
+    start = _STATUS_LINES[status] + lines
+    _starts[status] = (defaults, start)
+    return start

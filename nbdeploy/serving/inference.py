@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from nbdeploy.exceptions import RequestError
+from nbdeploy.exceptions import RequestError, StoppedError
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.batching import MicroBatcher
 from nbdeploy.serving.routing import Route
@@ -32,24 +31,45 @@ class Inference:
 
     Parameters
     ----------
-    route
-        A call that gives the route in force; it raises while there is none.
     monitor
         Where every request is counted.
     batcher
         Where predictions run.
+    name
+        What the service is called.
+    route
+        The model in force; ``None`` while it loads.
     """
 
     def __init__(
-        self, *, route: Callable[[], Route], monitor: ModelMonitor, batcher: MicroBatcher
+        self,
+        *,
+        monitor: ModelMonitor,
+        batcher: MicroBatcher,
+        name: str,
+        route: Route | None = None,
     ) -> None:
-        self._route = route
         self.monitor = monitor
         self.batcher = batcher
+        self.route = route
+        self._name = name
+
+    def current_route(self) -> Route:
+        """Give the model in force.
+
+        Raises
+        ------
+        StoppedError
+            While it loads.
+        """
+        if self.route is None:
+            message = f"{self._name!r} is still loading its model."
+            raise StoppedError(message)
+        return self.route
 
     async def predict(self, request: InferenceRequest) -> Prediction:
         """Validate, predict, record."""
-        route = self._route()
+        route = self.current_route()
         check_method(request.method, route)
         with self.monitor.observe(request.method) as observation:
             question = route.question(request.method, request.rows)

@@ -8,7 +8,6 @@ the same path of a prediction as everything else.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.serving.asgi import STARTED, Receive, Reply, Scope, Send, reply_to, send_reply
@@ -16,9 +15,8 @@ from nbdeploy.serving.eager import finish
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.inference import Inference, check_method
 from nbdeploy.serving.protocols import native
-from nbdeploy.serving.routing import Route
 
-__all__ = ["ERROR_ID_HEADER", "PredictionLane"]
+__all__ = ["ERROR_ID_HEADER", "PredictionLane", "content_type_of"]
 
 ERROR_ID_HEADER = "X-Error-ID"
 """Names the record of a failed request: in the kernel, `ModelMonitor.find_error` finds it."""
@@ -39,13 +37,10 @@ class PredictionLane:
     ----------
     inference
         The path of a prediction.
-    route
-        A call that gives the route in force; it raises while there is none.
     """
 
-    def __init__(self, inference: Inference, route: Callable[[], Route]) -> None:
+    def __init__(self, inference: Inference) -> None:
         self._inference = inference
-        self._route = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -55,20 +50,20 @@ class PredictionLane:
             return
         try:
             # Before the body is read: nobody sends megabytes to a method that is not there.
-            self._check(scope)
+            method = self._method_of(scope)
             body = await _read(receive)
         except _GoneError:
             return
         except NbdeployError as error:
             await send_reply(send, self._explained(error))
         else:
-            await send_reply(send, await self.respond(scope, body))
+            content_type = content_type_of(scope)
+            await send_reply(send, await self.respond(method, content_type, body))
 
-    async def respond(self, scope: Scope, body: bytes) -> Reply:
+    async def respond(self, method: str, content_type: bytes | None, body: bytes) -> Reply:
         """Answer a request whose body is there; any error becomes its answer."""
         try:
-            method = self._check(scope)
-            request = native.decode(method, _content_type(scope), body)
+            request = native.decode(method, content_type, body)
             prediction = await self._inference.predict(request.inference)
             return Reply(
                 200,
@@ -81,9 +76,9 @@ class PredictionLane:
             logger.exception("A request failed in a way that nobody planned")
             return self._explained(error)
 
-    def _check(self, scope: Scope) -> str:
+    def _method_of(self, scope: Scope) -> str:
         method: str = scope["path"].rpartition("/")[2]
-        check_method(method, self._route())
+        check_method(method, self._inference.current_route())
         if scope["method"] != "POST":
             message = f"Ask /{method} with POST: the rows are the body."
             raise RequestError(message, status=_NOT_POST)
@@ -111,7 +106,8 @@ async def _read(receive: Receive) -> bytes:
     return b"".join(parts) if len(parts) > 1 else parts[0]
 
 
-def _content_type(scope: Scope) -> bytes | None:
+def content_type_of(scope: Scope) -> bytes | None:
+    """Give the header of that name, if there was one."""
     for name, value in scope["headers"]:
         if name == b"content-type":
             found: bytes = value

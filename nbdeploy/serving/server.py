@@ -15,7 +15,7 @@ from nbdeploy.exceptions import StartupError, StoppedError
 from nbdeploy.serving.http_protocol import CONNECTION_LIMIT, HEADER_TIMEOUT, http_protocol
 from nbdeploy.serving.listener import bind_listener
 from nbdeploy.serving.log_ring import LogRing
-from nbdeploy.serving.server_thread import Application, Lifecycle, ServerThread
+from nbdeploy.serving.server_thread import Application, HostedApplication, ServerThread
 
 __all__ = ["BackgroundServer"]
 
@@ -166,6 +166,7 @@ class BackgroundServer:
         with self._lock:
             if self.running:
                 return self
+            self.stop()  # a stop that nobody waited for still holds the port
             thread = self._make_thread()
             thread.start()
             try:
@@ -208,11 +209,11 @@ class BackgroundServer:
 
     def pin_to_current_cell(self) -> None:
         """Show from now on under the cell that runs now what the application prints."""
-        if self._thread is not None and self._thread.cell is not None:
-            self._thread.cell.move_to_current_cell()
+        if self._thread is not None and self._thread.app.cell is not None:
+            self._thread.app.cell.move_to_current_cell()
 
     def _make_thread(self) -> ServerThread:
-        app = Lifecycle(self._app)
+        app = HostedApplication(self._app, self._logs)
         config = uvicorn.Config(
             app,
             http=self._protocol,
@@ -235,7 +236,7 @@ class BackgroundServer:
             )
             raise StartupError(message) from error
         listener = bind_listener(self.host, self._wanted_port)
-        return ServerThread(config, listener, app, self._logs, self.name)
+        return ServerThread(config, listener, app, self.name)
 
     def _await_start(self, thread: ServerThread, timeout: float) -> None:
         settled = thread.settled.wait(timeout)

@@ -19,7 +19,7 @@ from nbdeploy.serving.cell_output import CellOutput
 from nbdeploy.serving.listener import release_descriptor
 from nbdeploy.serving.log_ring import LogRing, LogTap
 
-__all__ = ["Application", "Lifecycle", "ServerThread"]
+__all__ = ["Application", "HostedApplication", "ServerThread"]
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -40,16 +40,35 @@ _live: set[ServerThread] = set()
 _log = logging.getLogger("nbdeploy")
 
 
-class Lifecycle:
-    """The application, with what its start-up failed of: uvicorn only logs that."""
+class HostedApplication:
+    """The application as a server calls it: in the right context, and with its failure kept.
 
-    def __init__(self, app: Application) -> None:
+    Parameters
+    ----------
+    app
+        Any ASGI application.
+    logs
+        Where to keep what is logged while it runs.
+    """
+
+    def __init__(self, app: Application, logs: LogRing) -> None:
         self._app = app
+        self._logs = logs
+        self.cell = CellOutput.current()
         self.failure: BaseException | None = None
         self.report = ""
 
+    def adopt_context(self) -> None:
+        """Lead what the calling thread or task logs to the ring, and what it prints to the cell."""
+        if not self._logs.is_current:
+            self._logs.adopt_thread()
+            if self.cell is not None:
+                self.cell.adopt_thread()
+
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Pass everything on."""
+        """Pass everything on, and keep what a start-up failed of, which uvicorn only logs."""
+        # Some versions of uvicorn, 0.40 for one, give every request an empty context.
+        self.adopt_context()
         if scope["type"] != "lifespan":
             await self._app(scope, receive, send)
             return
@@ -86,15 +105,13 @@ class ServerThread(threading.Thread):
         self,
         config: uvicorn.Config,
         listener: socket.socket,
-        app: Lifecycle,
-        logs: LogRing,
+        app: HostedApplication,
         name: str,
     ) -> None:
         # A thread that is no daemon would keep a kernel from ending until it is killed.
         super().__init__(name=f"nbdeploy-{name}", daemon=True)
         self.app = app
         self.port: int = listener.getsockname()[1]
-        self.cell = CellOutput.current()
         self.settled = threading.Event()
         # Python 3.11 and 3.12 take a thread for dead when an interrupt ends a join() of it: nothing
         # here asks the thread itself whether it lives.
@@ -103,7 +120,6 @@ class ServerThread(threading.Thread):
         self.failure: BaseException | None = None
         self._server = _SignallingServer(config, self.settled)
         self._listener = listener
-        self._logs = logs
         self._loop: asyncio.AbstractEventLoop | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -169,9 +185,7 @@ class ServerThread(threading.Thread):
             stack.callback(self._listener.close)
             for tap in _TAPS:
                 stack.enter_context(tap.open())
-            self._logs.adopt_thread()
-            if self.cell is not None:
-                self.cell.adopt_thread()
+            self.app.adopt_context()
             try:
                 self._run_loop()
             except BaseException as error:  # noqa: BLE001 -- whoever waits for the start raises it

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as HttpRoute
 
-from nbdeploy.exceptions import NbdeployError, RequestError, StoppedError
+from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.models.predictor import METHODS
 from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.monitor import ModelMonitor
@@ -30,7 +30,7 @@ from nbdeploy.serving.eager import Started, start
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference
-from nbdeploy.serving.lane import PredictionLane
+from nbdeploy.serving.lane import PredictionLane, content_type_of
 from nbdeploy.serving.reading_routes import add_reading_routes, json_response
 from nbdeploy.serving.routing import Route, route_from_file
 from nbdeploy.serving.schemas import PredictionRequest, describe_paths
@@ -55,7 +55,8 @@ class _Application(FastAPI):
         # Middleware that a user adds sees every request: then there is no shorter way.
         if self.user_middleware or self.gate.refusal(scope) is not None:
             return None
-        return start(self.lane.respond(scope, body))
+        method = scope["path"][1:]
+        return start(self.lane.respond(method, content_type_of(scope), body))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.gate(scope, receive, send)
@@ -134,11 +135,11 @@ class ModelService:
         max_concurrency: int = 1,
         max_queue: int = 1024,
     ) -> None:
-        self._route: Route | None = None
+        route: Route | None = None
         self._load_route: Callable[[], Route] | None = None
         self._loading = threading.Lock()
         if isinstance(model_path, Route):
-            self._route = model_path
+            route = model_path
             self.name = name or model_path.predictor.model_type
         else:
             path = Path(model_path)
@@ -159,7 +160,7 @@ class ModelService:
         )
         self.monitor.attach("batching", self._batcher.stats)
         self.inference = Inference(
-            route=lambda: self.route, monitor=self.monitor, batcher=self._batcher
+            monitor=self.monitor, batcher=self._batcher, name=self.name, route=route
         )
         self._described: tuple[object, dict[str, Any]] | None = None
         self.app = self._application()
@@ -169,12 +170,12 @@ class ModelService:
     def load(self) -> None:
         """Load the model, unless it is loaded."""
         with self._loading:
-            if self._route is None and self._load_route is not None:
-                self._route = self._load_route()
+            if self.inference.route is None and self._load_route is not None:
+                self.inference.route = self._load_route()
 
     def swap(self, route: Route) -> None:
         """Answer with another model from now on; requests on their way keep the one they had."""
-        self._route = route
+        self.inference.route = route
 
     @property
     def route(self) -> Route:
@@ -185,10 +186,7 @@ class ModelService:
         StoppedError
             While it loads.
         """
-        if self._route is None:
-            message = f"{self.name!r} is still loading its model."
-            raise StoppedError(message)
-        return self._route
+        return self.inference.current_route()
 
     @property
     def model(self) -> Any:
@@ -221,11 +219,11 @@ class ModelService:
 
     def __repr__(self) -> str:
         """Say what is served; no address, so that notebooks can be compared."""
-        kind = self._route.predictor.model_type if self._route else "loading"
+        kind = self.inference.route.predictor.model_type if self.inference.route else "loading"
         return f"<ModelService {self.name!r}: {kind}>"
 
     def _state(self) -> str:
-        return "ready" if self._route is not None else "loading"
+        return "ready" if self.inference.route is not None else "loading"
 
     def _application(self) -> _Application:
         app = _Application(
@@ -236,7 +234,7 @@ class ModelService:
             root_path_in_servers=False,
             lifespan=self._lifespan,
         )
-        app.lane = PredictionLane(self.inference, lambda: self.route)
+        app.lane = PredictionLane(self.inference)
         app.gate = AccessControl(
             super(_Application, app).__call__,
             express=app.lane,
@@ -254,17 +252,19 @@ class ModelService:
         return app
 
     def _openapi(self) -> dict[str, Any]:
-        key = (self._route, self.access)
+        key = (self.inference.route, self.access)
         if self._described is None or self._described[0] != key:
             document = get_openapi(title=self.name, version="1", routes=self.app.routes)
-            describe_paths(document, self._route, needs_token=self.access.token is not None)
+            describe_paths(
+                document, self.inference.route, needs_token=self.access.token is not None
+            )
             self._described = (key, document)
         return self._described[1]
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         loading = None
-        if self._route is None:
+        if self.inference.route is None:
             loading = asyncio.create_task(asyncio.to_thread(self._load_in_background))
         try:
             yield

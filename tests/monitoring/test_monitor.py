@@ -4,7 +4,6 @@ import gc
 import json
 import sys
 import threading
-import time
 
 import numpy as np
 import orjson
@@ -84,7 +83,7 @@ def test_an_empty_error_text_is_no_error_as_in_the_chapter(monitor):
     assert monitor.get_statistics()["errors"] == 0
 
 
-@pytest.mark.parametrize("latency", [-0.001, float("nan"), float("inf"), time.time()])
+@pytest.mark.parametrize("latency", [-0.001, float("nan"), float("inf"), 1.8e9])
 def test_a_latency_that_cannot_be_is_refused_and_not_counted(monitor, latency):
     with pytest.raises(ValueError, match="The latency is"):
         monitor.log_prediction([1.0], 0, latency)

@@ -340,6 +340,15 @@ def test_a_request_may_stop_its_own_server_and_is_answered(app, path):
     assert not server.running
 
 
+def test_a_server_that_still_stops_can_be_started_again_on_its_port(app):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    server = serve(app, port=port).start()
+    httpx.get(f"{server.url}/stop")
+    with server.start():
+        assert httpx.get(server.url).text == "answered"
+
+
 def test_many_threads_may_stop_it_at_once(app, background):
     server = serve(app).start()
     for stopping in [background(server.stop) for _ in range(10)]:
