@@ -180,6 +180,7 @@ class Numbers:
     """Work that doubles numbers; those below zero fail."""
 
     may_block = False
+    is_wide = False
     expected_seconds = 0.0
 
     def __init__(self, rows, *, key="double", can_join=True, calls=None):
