@@ -57,7 +57,7 @@ class Served:
         self.process.communicate()
 
     def wait_for(self, url, status):
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while time.monotonic() < end and self.process.poll() is None:
             try:
                 if httpx2.get(self.url + url).status_code == status:

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-IN_KERNELS = [TESTS / "kernel/test_server_in_kernel.py", TESTS / "test_nested_asyncio.py"]
+IN_KERNELS = [
+    TESTS / "kernel/test_deploy_in_kernel.py",
+    TESTS / "kernel/test_server_in_kernel.py",
+    TESTS / "test_nested_asyncio.py",
+]
 
 
 def find_python(version):
