@@ -293,7 +293,10 @@ def test_a_token_is_needed_and_the_kernel_and_the_curl_have_it(model, tmp_path, 
 
 
 @pytest.mark.parametrize("token", [None, "s3cret-t0ken"])
-def test_the_curl_of_the_card_works_when_pasted(model, token, tmp_path, monkeypatch):
+def test_the_curl_of_the_card_works_when_pasted(
+    model, token, tmp_path, monkeypatch, system_program
+):
+    system_program("curl")
     monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path / "it's config"))
     service = deploy(model, example=IRIS.data, token=token)
 

@@ -52,8 +52,8 @@ def load_admitted(opened: OpenedFile, voucher: Voucher) -> Any:
         _check_python(opened, opened.entry)
     if any(difference.installed for difference in found):
         notify(
-            f"{opened.shown_name}: {'; '.join(map(visible, found))}. Its predictions may differ, or "
-            "fail. Install the versions that saved it, or fit and save the model again.",
+            f"{opened.shown_name}: {'; '.join(map(visible, found))}. Its predictions may differ, "
+            "or fail. Install the versions that saved it, or fit and save the model again.",
             ModelVersionWarning,
         )
     is_told = any(difference.library == SCIKIT_LEARN for difference in found)
@@ -91,11 +91,12 @@ def _check_python(opened: OpenedFile, entry: Entry) -> None:
     """Refuse compiled code of another Python: running it can crash the process."""
     here = platform.python_version()
     saved = entry.python or here
-    if carries_code(entry.libraries) and saved.split(".")[:2] != here.split(".")[:2]:
+    minor = ".".join(saved.split(".")[:2])
+    if carries_code(entry.libraries) and minor != ".".join(here.split(".")[:2]):
         message = (
-            f"{opened.shown_name} carries code of a notebook, compiled for Python {visible(saved)}, and this "
-            f"is Python {here}. Load it with Python {visible('.'.join(saved.split('.')[:2]))}, or run the "
-            "notebook here and save the model again."
+            f"{opened.shown_name} carries code of a notebook, compiled for Python "
+            f"{visible(saved)}, and this is Python {here}. Load it with Python {visible(minor)}, "
+            "or run the notebook here and save the model again."
         )
         raise ModelFileError(message)
 

@@ -245,7 +245,7 @@ class ModelFile:
         listed = ", ".join(entry.digest for entry in manifest.entries) or "nothing"
         return (
             f"{self.shown_name} is corrupted, or was replaced without its manifest: its digest is "
-            f"{digest}, and {visible(self.manifest_path.name)} lists {listed}. Nothing was loaded. Take "
+            f"{digest}, and {self.shown_name}{SUFFIX} lists {listed}. Nothing was loaded. Take "
             "both files from a backup, or save the model again."
         )
 
@@ -257,8 +257,8 @@ class ModelFile:
         else:
             advice = "Choose a folder that you may write to."
         return (
-            f"The model was not saved to {self.shown_path}: {error.strerror or error}. What was there "
-            f"before is unchanged. {advice}"
+            f"The model was not saved to {self.shown_path}: {error.strerror or error}. What was "
+            f"there before is unchanged. {advice}"
         )
 
 

@@ -202,8 +202,8 @@ def _format_of(data: bytes, entry: Entry | None, path: Path, asked: str | None) 
     if entry is not None:
         if entry.format not in FORMATS:
             message = (
-                f"{visible(path.name)}{SUFFIX} says that the model was saved as {entry.format!r}, which "
-                "this version of nbdeploy does not know. Load it with a newer one."
+                f"{visible(path.name)}{SUFFIX} says that the model was saved as {entry.format!r}, "
+                "which this version of nbdeploy does not know. Load it with a newer one."
             )
             raise UnknownFormatError(message)
         return entry.format

@@ -63,6 +63,7 @@ def run_quickstart(output: Path, *, tell: Callable[[str], None]) -> None:
         notebook,
         timeout=_CELL_TIMEOUT,
         kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=40"],  # errors; not that loopback is plain text
         resources={"metadata": {"path": str(folder)}},
         on_cell_executed=tell_cell,
     )

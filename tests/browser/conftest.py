@@ -70,7 +70,7 @@ class Lab:
             time.sleep(0.1)
         raise TimeoutError((self._folder / "lab.log").read_text())
 
-    def open(self, cells, *, theme="JupyterLab Light", name="notebook"):
+    def open(self, cells, *, theme="JupyterLab Light", name="notebook", **options):
         """Write a notebook, open it and wait for its kernel."""
         self._write_setting("apputils-extension/themes", theme=theme)
         notebook = nbformat.v4.new_notebook(
@@ -79,7 +79,7 @@ class Lab:
         # Without it JupyterLab asks which kernel to start.
         notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
         nbformat.write(notebook, self._folder / f"{name}.ipynb")
-        page = self._browser.new_page(viewport={"width": 1200, "height": 900})
+        page = self._browser.new_page(viewport={"width": 1200, "height": 900}, **options)
         page.set_default_timeout(_PATIENCE * 1000)
         page.goto(f"{self.url}doc/tree/{name}.ipynb?reset")
         page.wait_for_function(
