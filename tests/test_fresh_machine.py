@@ -41,7 +41,7 @@ def works(python):
 @pytest.mark.acceptance
 @pytest.mark.parametrize(
     ("version", "targets"),
-    zip(promised_pythons(), itertools.cycle([("demo", "test"), ("test", "demo")]), strict=False),
+    list(zip(promised_pythons(), itertools.cycle([("demo", "test"), ("test", "demo")]))),
     ids=promised_pythons(),
 )
 def test_both_commands_work_in_a_fresh_copy_and_the_second_run_is_quick(version, targets, tmp_path):
