@@ -29,7 +29,12 @@ def assert_shown_safely(service):
     assert_harmless(service.snippets().to_html())
     assert_harmless(service.service.signature.to_html())
     assert_harmless(service.monitor.to_html())
-    for text in (repr(service), repr(service.service.signature), repr(service.service)):
+    for text in (
+        repr(service),
+        str(service),
+        repr(service.service.signature),
+        repr(service.service),
+    ):
         assert_visible(text)
 
 
