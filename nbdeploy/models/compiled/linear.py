@@ -103,8 +103,8 @@ class _Product:
             return
         largest = float(np.abs(rows).max(initial=0.0) * np.abs(self.coef).sum(axis=0).max())
         error = _ROUNDING * len(self.coef) * (largest + float(np.abs(self.intercept).max()))
-        margins = np.abs(scores) if scores.ndim == 1 else _margins(scores)
-        if not np.min(margins) > error:
+        margins: Matrix = np.abs(scores) if scores.ndim == 1 else _margins(scores)
+        if not margins.min() > error:
             raise Unanswerable
 
     def _dense(self, rows: Matrix) -> Matrix:
