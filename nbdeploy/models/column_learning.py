@@ -203,7 +203,7 @@ def _categories(series: pd.Series[Any], name: str) -> dict[str, Any]:
         "categories": values,
         "category_dtype": _dtype_name(categories.dtype),
         "ordered": bool(series.cat.ordered),
-        "typical": values[int(np.argmax(counts))] if values else None,
+        "typical": values[int(counts.argmax())] if values else None,
     }
 
 

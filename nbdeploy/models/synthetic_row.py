@@ -64,7 +64,7 @@ def _moved(
 
 
 def _all(matches: Sequence[npt.NDArray[np.bool_]]) -> Any:
-    return np.all(matches, axis=0) if matches else np.True_
+    return np.logical_and.reduce(matches) if matches else np.True_
 
 
 def _equal(cells: pd.Series[Any], typical: Scalar | None) -> npt.NDArray[np.bool_]:

@@ -103,7 +103,7 @@ class _Product:
             return
         largest = float(np.abs(rows).max(initial=0.0) * np.abs(self.coef).sum(axis=0).max())
         error = _ROUNDING * len(self.coef) * (largest + float(np.abs(self.intercept).max()))
-        margins: Matrix = np.abs(scores) if scores.ndim == 1 else _margins(scores)
+        margins = np.abs(scores) if scores.ndim == 1 else _margins(scores)
         if not margins.min() > error:
             raise Unanswerable
 
