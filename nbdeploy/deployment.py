@@ -314,7 +314,7 @@ class Deployment(ReprMixin):
         bundle = super()._repr_mimebundle_(**kwargs)
         if self._shown_in is not None and self._shown_in == current_cell():
             # deploy() showed the card in this very cell: once is enough.
-            bundle.pop("text/html")
+            return {"text/plain": repr(self)}
         return bundle
 
     def _start(self, service: ModelService, options: _Options) -> None:
@@ -456,7 +456,7 @@ def _who_may_call(access: AccessPolicy, options: _Options) -> str:
     if access.token is None:
         return "Any program on this machine can call it, without a token."
     where = "this machine" if is_loopback(options.host) else "every machine that reaches it"
-    return f"Whoever has the token, from {where}."
+    return f"Whoever has the token, from {where}. open() gives a link for the browser."
 
 
 def _name_of(model: Any, route: Route) -> str:

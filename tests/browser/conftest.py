@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-_PATIENCE = 60
+_PATIENCE = 150
 
 
 class Lab:

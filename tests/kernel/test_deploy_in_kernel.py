@@ -63,6 +63,7 @@ def test_deploy_shows_the_card_once_even_as_the_last_line_of_a_cell(kernel, depl
 
     assert [len(cell.html) for cell in (assigned, last, later)] == [1, 1, 1]
     assert all("nbd-card" in cell.html[0] for cell in (assigned, last, later))
+    assert last.results[-1] == "<Deployment 'line': LinearRegression, running>"
 
 
 def test_the_prints_of_a_model_are_shown_under_the_cell_that_deployed_it(kernel, deployed):
