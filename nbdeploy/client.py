@@ -15,11 +15,13 @@ import httpx2 as httpx
 from nbdeploy.exceptions import DeadlineError, NbdeployError, RequestError, UnreachableError
 from nbdeploy.models.forms import form_of
 from nbdeploy.models.predictor import METHODS
+from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.errors import error_of
+from nbdeploy.serving.lane import ERROR_ID_HEADER
 from nbdeploy.serving.protocols.native import parse_json
 from nbdeploy.serving.security import is_loopback
 
-__all__ = ["Client"]
+__all__ = ["Client", "LocalClient"]
 
 
 class Client:
@@ -196,6 +198,36 @@ class Client:
             # A client that is forgotten in a notebook leaves no open socket.
             weakref.finalize(self, self._session.close)
         return self._session
+
+
+class LocalClient(Client):
+    """The client of a service in this very process: it tells why the model raised.
+
+    Parameters
+    ----------
+    url
+        Where the service is.
+    token
+        The service's token; ``None`` when it asks for none.
+    monitor
+        The service's monitor, which keeps the errors of the model.
+    """
+
+    def __init__(self, url: str, *, token: str | None, monitor: ModelMonitor) -> None:
+        super().__init__(url, token=token or "")
+        self._monitor = monitor
+
+    def _error(self, response: httpx.Response, document: Any) -> NbdeployError:
+        error = super()._error(response, document)
+        recorded = self._monitor.find_error(response.headers.get(ERROR_ID_HEADER, ""))
+        if recorded is not None and recorded.exception is not None:
+            # The server's error is this one's twin; the model's own stands behind it.
+            error.__cause__ = recorded.exception.__cause__
+        if error.__cause__ is not None:
+            # Over HTTP nobody hears what the model said. Here it stands under the last line of a
+            # long traceback, where everybody looks first.
+            error.add_note(f"{type(error.__cause__).__name__}: {error.__cause__}")
+        return error
 
 
 def _checked_url(url: str) -> str:

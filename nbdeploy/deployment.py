@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import os
 import threading
 from collections.abc import Iterable
@@ -12,19 +13,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx2 as httpx
-
-from nbdeploy.client import Client
+from nbdeploy.client import Client, LocalClient
 from nbdeploy.display.card import ServiceCard
 from nbdeploy.display.cells import current_cell, show
+from nbdeploy.display.html import visible
 from nbdeploy.display.link import BrowserLink
 from nbdeploy.display.mime import ReprMixin
-from nbdeploy.exceptions import NbdeployError, StoppedError
+from nbdeploy.exceptions import StoppedError
 from nbdeploy.models.compiled import Declined
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
-from nbdeploy.serving.lane import ERROR_ID_HEADER
 from nbdeploy.serving.names import checked_name, name_from
 from nbdeploy.serving.routing import NOT_COMPILED, Route, route_from_file, route_from_model
 from nbdeploy.serving.security import LOGIN_PATH, AccessPolicy, choose_token, is_loopback
@@ -298,6 +297,15 @@ class Deployment(ReprMixin):
         self.stop()
 
     def __repr__(self) -> str:
+        route = self._service.route
+        state = "running" if self._server.running else "stopped"
+        return f"<Deployment {self.name!r}: {visible(route.predictor.model_type)}, {state}>"
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def to_text(self) -> str:
+        """Write the card as plain text; it holds no address, so that notebooks can be compared."""
         return self._card().to_text()
 
     def to_html(self) -> str:
@@ -308,7 +316,7 @@ class Deployment(ReprMixin):
         bundle = super()._repr_mimebundle_(**kwargs)
         if self._shown_in is not None and self._shown_in == current_cell():
             # deploy() showed the card in this very cell: once is enough.
-            bundle.pop("text/html")
+            return {"text/plain": repr(self)}
         return bundle
 
     def _start(self, service: ModelService, options: _Options) -> None:
@@ -321,7 +329,7 @@ class Deployment(ReprMixin):
         ).start()
         token = service.access.token
         self._token_file = write_token(self.name, token) if token is not None else None
-        self._client = _LocalClient(self.url, token=token, monitor=service.monitor)
+        self._client = LocalClient(self.url, token=token, monitor=service.monitor)
 
     def _restart(self, service: ModelService, options: _Options) -> None:
         old, old_client = self._server, self._client
@@ -365,22 +373,6 @@ class Deployment(ReprMixin):
             notes=(*self._notes, *_speed_note(route)),
             version=route.version,
         )
-
-
-class _LocalClient(Client):
-    """The client of a service in this process: it knows why the model raised."""
-
-    def __init__(self, url: str, *, token: str | None, monitor: ModelMonitor) -> None:
-        super().__init__(url, token=token or "")
-        self._monitor = monitor
-
-    def _error(self, response: httpx.Response, document: Any) -> NbdeployError:
-        error = super()._error(response, document)
-        recorded = self._monitor.find_error(response.headers.get(ERROR_ID_HEADER, ""))
-        if recorded is not None and recorded.exception is not None:
-            # The server's error is this one's twin; the model's own stands behind it.
-            error.__cause__ = recorded.exception.__cause__
-        return error
 
 
 def _route_of(
@@ -454,6 +446,9 @@ def _keeps_address(running: Deployment, options: _Options) -> bool:
 
 
 def _speed_note(route: Route) -> tuple[str, ...]:
+    # That a function is called as it is surprises nobody.
+    if inspect.isroutine(route.model):
+        return ()
     if isinstance(route.compiled, Declined) and route.compiled.reason != NOT_COMPILED.reason:
         return (f"Not compiled, so the plain model answers: {route.compiled.reason}",)
     return ()
@@ -463,7 +458,7 @@ def _who_may_call(access: AccessPolicy, options: _Options) -> str:
     if access.token is None:
         return "Any program on this machine can call it, without a token."
     where = "this machine" if is_loopback(options.host) else "every machine that reaches it"
-    return f"Whoever has the token, from {where}."
+    return f"Whoever has the token, from {where}. open() gives a link for the browser."
 
 
 def _name_of(model: Any, route: Route) -> str:

@@ -119,7 +119,7 @@ class ServiceCard(ReprMixin):
             "div",
             element("strong", element("bdi", shortened(self.name)), class_="nbd-name"),
             " ",
-            element("span", version, class_="nbd-version") if version else None,
+            element("span", "version ", version, class_="nbd-version") if version else None,
             " ",
             element("span", element("bdi", shortened(self.model_type)), class_="nbd-quiet"),
             " ",

@@ -16,9 +16,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
+
+from starlette.requests import cookie_parser
 
 from nbdeploy.exceptions import ServingError
 
@@ -327,11 +328,10 @@ def caller_of(scope: Mapping[str, Any]) -> Caller:
 
 
 def _cookie_sessions(header: str) -> list[str]:
-    try:
-        cookie = SimpleCookie(header)
-    except CookieError:
-        return []
-    return [morsel.value for name, morsel in cookie.items() if name.startswith(COOKIE_PREFIX)]
+    # All programs on this machine share its cookies. http.cookies drops everything behind one that
+    # it does not like, such as JSON; this parser reads as browsers write.
+    cookies = cookie_parser(header)
+    return [value for name, value in cookies.items() if name.startswith(COOKIE_PREFIX)]
 
 
 def login_code(scope: Mapping[str, Any]) -> str | None:

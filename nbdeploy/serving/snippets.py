@@ -45,7 +45,7 @@ class Snippets(ReprMixin):
         """Write every snippet under its language."""
         parts = (
             Html(
-                element("p", element("strong", language))
+                element("p", language, class_="nbd-label")
                 + element("pre", escape(code, keep="\n"), class_="nbd-copy")
             )
             for language, code in self._all()

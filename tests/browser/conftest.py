@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -14,32 +13,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-]
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-_PATIENCE = 60
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        reason = "no Chromium on this machine: the browser tests were not run"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        yield browser
-        browser.close()
+_PATIENCE = 150
 
 
 class Lab:
@@ -95,7 +70,7 @@ class Lab:
             time.sleep(0.1)
         raise TimeoutError((self._folder / "lab.log").read_text())
 
-    def open(self, cells, *, theme="JupyterLab Light", name="notebook"):
+    def open(self, cells, *, theme="JupyterLab Light", name="notebook", **options):
         """Write a notebook, open it and wait for its kernel."""
         self._write_setting("apputils-extension/themes", theme=theme)
         notebook = nbformat.v4.new_notebook(
@@ -104,7 +79,7 @@ class Lab:
         # Without it JupyterLab asks which kernel to start.
         notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
         nbformat.write(notebook, self._folder / f"{name}.ipynb")
-        page = self._browser.new_page(viewport={"width": 1200, "height": 900})
+        page = self._browser.new_page(viewport={"width": 1200, "height": 900}, **options)
         page.set_default_timeout(_PATIENCE * 1000)
         page.goto(f"{self.url}doc/tree/{name}.ipynb?reset")
         page.wait_for_function(
@@ -152,7 +127,7 @@ class OpenNotebook:
         self.page.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(chromium, tmp_path_factory):
     running = Lab(chromium, tmp_path_factory.mktemp("lab")).start()
     yield running

@@ -1,5 +1,7 @@
 import string
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -142,6 +144,16 @@ def test_credentials_are_read_from_both_headers_and_the_cookie():
     assert caller.sessions == ("three",)
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    ['settings={"theme": [1, 2]}', "consent", "a[0]=1", "x=with space", "größe=1", "=;;", '"'],
+)
+def test_cookies_of_other_programs_on_this_machine_do_not_end_a_session(foreign):
+    caller = caller_of(scope((b"cookie", f"{foreign}; nbdeploy_12ab=three".encode())))
+
+    assert caller.sessions == ("three",)
+
+
 def test_two_host_headers_name_no_known_host():
     caller = caller_of(scope((b"host", b"localhost"), (b"host", b"evil.example")))
 
@@ -193,8 +205,18 @@ def test_a_token_that_no_header_can_carry_is_refused(token):
         choose_token(token, host="127.0.0.1")
 
 
-def test_a_hub_is_a_shared_machine():
-    assert is_shared_machine({"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"})
+@pytest.mark.parametrize("variable", ["JUPYTERHUB_SERVICE_PREFIX", "JUPYTERHUB_API_TOKEN"])
+def test_a_hub_is_a_shared_machine(variable):
+    assert is_shared_machine({variable: "/user/ada/"})
+
+
+@pytest.mark.parametrize(("others", "is_shared"), [([], False), (["eva"], True)])
+def test_a_machine_is_shared_when_somebody_else_is_logged_in(monkeypatch, others, is_shared):
+    me = psutil.Process().username()
+    logged_in = [SimpleNamespace(name=name) for name in [me, me, *others]]
+    monkeypatch.setattr(psutil, "users", lambda: logged_in)
+
+    assert is_shared_machine({}) is is_shared
 
 
 def test_loopback_is_told_from_other_addresses():

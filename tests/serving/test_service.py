@@ -2,6 +2,7 @@ import gc
 import json
 import re
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -35,6 +36,13 @@ def path(model, tmp_path):
 @pytest.fixture
 def client(path):
     return TestClient(ModelService(path).app)
+
+
+def until(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def caller(served, **options):
@@ -231,8 +239,7 @@ def test_a_service_that_is_loading_is_alive_and_not_ready(path, monkeypatch):
         during = {url: client.get(url).status_code for url in sorted(OPEN_PATHS)}
         early = client.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]})
         go_on.set()
-        while client.get("/health/ready").status_code == 503:
-            pass
+        until(lambda: client.get("/health/ready").status_code == 200)
         after = {url: client.get(url).status_code for url in sorted(OPEN_PATHS)}
         answer = client.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]}).json()
 
@@ -250,8 +257,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_service_alive_and_not_ready(pa
     path.write_bytes(b"not a model")
 
     with TestClient(service.app) as client:
-        while not service.health.has_failed:
-            pass
+        until(lambda: service.health.has_failed)
         ready = client.get("/health/ready")
         alive = client.get("/health/live")
 
