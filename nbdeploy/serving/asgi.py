@@ -9,6 +9,7 @@ from nbdeploy.serving.errors import ErrorAnswer
 from nbdeploy.serving.protocols.native import dump_json
 
 __all__ = [
+    "NO_SNIFFING",
     "SAFE_HEADERS",
     "STARTED",
     "App",
@@ -31,9 +32,9 @@ Headers = tuple[tuple[bytes, bytes], ...]
 STARTED = "nbdeploy.started"
 """Under this key of a scope is the prediction that began when its body came in."""
 
-_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 SAFE_HEADERS = (
-    _NO_SNIFFING,
+    NO_SNIFFING,
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 )
@@ -52,7 +53,7 @@ class Reply(NamedTuple):
     def head(self) -> Headers:
         """Give all headers. Answers to POST are never kept: they need no word on it."""
         length = (b"content-length", b"%d" % len(self.body))
-        return (_JSON, _NO_SNIFFING, length, *self.headers)
+        return (_JSON, NO_SNIFFING, length, *self.headers)
 
 
 def reply_to(answer: ErrorAnswer) -> Reply:

@@ -67,9 +67,9 @@ class Inference:
             raise StoppedError(message)
         return self.route
 
-    async def predict(self, request: InferenceRequest) -> Prediction:
-        """Validate, predict, record."""
-        route = self.current_route()
+    async def predict(self, request: InferenceRequest, route: Route | None = None) -> Prediction:
+        """Validate, predict, record; with the given route for a second output of one answer."""
+        route = route or self.current_route()
         check_method(request.method, route)
         with self.monitor.observe(request.method) as observation:
             question = route.question(request.method, request.rows)
