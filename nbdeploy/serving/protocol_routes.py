@@ -27,7 +27,17 @@ from nbdeploy.serving.protocols.native import check_content_type, dump_json
 from nbdeploy.serving.routing import Route
 from nbdeploy.serving.served_models import ServedModel, ServedModels
 
-__all__ = ["ENDPOINTS", "Answer", "Call", "Context", "Endpoint", "endpoints"]
+__all__ = [
+    "BINARY",
+    "ENDPOINTS",
+    "JSON",
+    "Answer",
+    "Call",
+    "Context",
+    "Endpoint",
+    "Handler",
+    "endpoints",
+]
 
 JSON = "application/json"
 BINARY = "application/octet-stream"

@@ -32,7 +32,7 @@ from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference
 from nbdeploy.serving.lane import PredictionLane, content_type_of
 from nbdeploy.serving.protocol_lane import ProtocolLane
-from nbdeploy.serving.protocol_routes import Context, endpoints
+from nbdeploy.serving.protocol_routes import Context, Endpoint, endpoints
 from nbdeploy.serving.protocols.error_shapes import in_shape_of
 from nbdeploy.serving.reading_routes import add_reading_routes, json_response
 from nbdeploy.serving.routing import Route, route_from_file
@@ -54,6 +54,7 @@ class _Application(FastAPI):
     gate: AccessControl
     lane: PredictionLane
     protocols: ProtocolLane
+    spoken: tuple[Endpoint, ...]
 
     def direct(self, scope: Scope, body: bytes) -> Reply | Started[Reply] | None:
         """Answer, or begin to, what is predicted without waiting; leave strangers to the gate."""
@@ -248,9 +249,9 @@ class ModelService:
             lifespan=self._lifespan,
         )
         app.lane = PredictionLane(self.inference)
-        spoken = endpoints()
+        app.spoken = endpoints()
         context = Context(ServedModels({self.name: self.inference}), self.health)
-        app.protocols = ProtocolLane(spoken, context, self.monitor)
+        app.protocols = ProtocolLane(app.spoken, context, self.monitor)
         app.gate = AccessControl(
             app.behind_the_gate,
             express=app.lane,
@@ -263,7 +264,7 @@ class ModelService:
         add_reading_routes(app)
         add_docs_routes(app)
         # All verbs, so that an unknown path is not found rather than "not allowed".
-        for path in dict.fromkeys(endpoint.path for endpoint in spoken):
+        for path in dict.fromkeys(endpoint.path for endpoint in app.spoken):
             app.router.routes.append(HttpRoute(path, app.protocols, methods=_VERBS))
         app.router.routes.append(HttpRoute("/{method}", app.lane, methods=_VERBS))
         app.openapi = self._openapi  # type: ignore[method-assign]
@@ -274,7 +275,11 @@ class ModelService:
         if self._described is None or self._described[0] != key:
             document = get_openapi(title=self.name, version="1", routes=self.app.routes)
             describe_paths(
-                document, self.inference.route, needs_token=self.access.token is not None
+                document,
+                self.inference.route,
+                names=[self.name],
+                spoken=self.app.spoken,
+                needs_token=self.access.token is not None,
             )
             self._described = (key, document)
         return self._described[1]

@@ -24,12 +24,14 @@ from nbdeploy.serving.protocols.tensors import (
     unpack,
 )
 
-__all__ = ["INPUT", "InferCall", "RequestedOutput", "decode"]
+__all__ = ["CODECS", "INPUT", "InferCall", "RequestedOutput", "decode"]
 
 INPUT = "input"
 """The tensor of all features, for a model that was fitted on an array."""
 
-_CODECS = ("np", "pd", "str", "base64", "datetime")
+CODECS = ("np", "pd", "str", "base64", "datetime")
+"""What the parameter content_type may be: how MLServer's clients say what a tensor holds."""
+
 _MATRIX = 2
 _MAX_DIMENSIONS = 8
 
@@ -142,10 +144,10 @@ def _parameters(holder: dict[str, Any], where: str) -> dict[str, Any]:
 
 def _codec(parameters: dict[str, Any], where: str) -> str | None:
     codec = parameters.get("content_type")
-    if codec is not None and codec not in _CODECS:
+    if codec is not None and codec not in CODECS:
         message = (
             f"{where}: content_type is {shorten(codec)}; expected one of "
-            f"{list_values(_CODECS, last=', ')}."
+            f"{list_values(CODECS, last=', ')}."
         )
         raise RequestError(message)
     return codec
