@@ -15,6 +15,7 @@ from nbdeploy.serving.protocol_routes import BINARY, JSON, Endpoint, Handler
 from nbdeploy.serving.protocols.open_inference_request import CODECS
 from nbdeploy.serving.protocols.tensors import DATATYPES
 from nbdeploy.serving.routing import Route
+from nbdeploy.serving.row_schemas import columns_schema, records_schema, rows_schema
 
 __all__ = ["describe_protocols"]
 
@@ -136,7 +137,7 @@ def _v1_request(signature: Signature, methods: Sequence[str]) -> dict[str, Any]:
     name = {"enum": ["serving_default", *methods, "", None]}
     return {
         "anyOf": [
-            _object("instances", instances=_rows(signature), signature_name=name),
+            _object("instances", instances=rows_schema(signature), signature_name=name),
             _object("inputs", inputs=_columns(signature), signature_name=name),
         ]
     }
@@ -144,37 +145,33 @@ def _v1_request(signature: Signature, methods: Sequence[str]) -> dict[str, Any]:
 
 def _scoring_request(signature: Signature) -> dict[str, Any]:
     params = {"type": ["object", "null"]}
+    records = records_schema(signature)
     split = _object(
         "data",
         columns={"type": ["array", "null"], "items": _TEXT},
-        index=_LIST,
-        data={"type": "array", "items": {"type": "array"}, "minItems": 1},
+        index={},
+        data={
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "array",
+                "minItems": signature.width,
+                "maxItems": signature.width,
+            },
+        },
     )
-    records = {"type": "array", "items": _OBJECT, "minItems": 1}
     return {
         "anyOf": [
             _object("dataframe_split", dataframe_split=split, params=params),
             _object("dataframe_records", dataframe_records=records, params=params),
-            _object("instances", instances=_rows(signature), params=params),
+            _object("instances", instances=rows_schema(signature), params=params),
             _object("inputs", inputs=_columns(signature), params=params),
         ]
     }
 
 
-def _rows(signature: Signature) -> dict[str, Any]:
-    forms: list[dict[str, Any]] = [{"$ref": "#/components/schemas/Row"}]
-    if signature.kind == "frame":
-        forms.append({"type": "array", "minItems": signature.width, "maxItems": signature.width})
-    return {"type": "array", "minItems": 1, "items": {"anyOf": forms}}
-
-
 def _columns(signature: Signature) -> dict[str, Any]:
-    by_name = {
-        "type": "object",
-        "description": "A list of values for each column, all of the same length.",
-        "required": list(signature.names),
-    }
-    return {"anyOf": [by_name, _rows(signature)]}
+    return {"anyOf": [columns_schema(signature), *rows_schema(signature)["anyOf"]]}
 
 
 def _infer_content(route: Route) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route as HttpRoute
 
-from nbdeploy.exceptions import NbdeployError
+from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.protocols.native import dump_json
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_reading_routes", "json_response"]
 
+_OTHER_VERBS = ("HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # The names that probes of the field ask for.
 _LIVE = ("/health/live", "/livez", "/healthz", "/v2/health/live")
 _READY = ("/health", "/health/ready", "/readyz", "/v2/health/ready")
@@ -38,6 +41,9 @@ def add_reading_routes(app: FastAPI) -> None:
     app.add_api_route("/stats", stats)
     app.add_api_route("/openapi.json", description, include_in_schema=False)
     app.add_api_route("/", home, include_in_schema=False)
+    # Otherwise the route of all methods would take them for names of methods.
+    for path in [route.path for route in app.router.routes if isinstance(route, APIRoute)]:
+        app.router.routes.append(HttpRoute(path, wrong_verb, methods=_OTHER_VERBS))
 
 
 def json_response(
@@ -82,6 +88,12 @@ async def stats(request: Request) -> Response:
 async def description(request: Request) -> Response:
     """Give the OpenAPI document."""
     return _told(request.app.openapi)
+
+
+async def wrong_verb(_: Request) -> Response:
+    """Tell that the path is there, and how to ask it."""
+    answer = answer_of(RequestError("Ask this path with GET.", status=405))
+    return json_response(answer.body, answer.status, {"Allow": "GET"})
 
 
 async def home(request: Request) -> Response:

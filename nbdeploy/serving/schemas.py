@@ -13,6 +13,7 @@ from nbdeploy.serving.protocol_routes import Endpoint
 from nbdeploy.serving.protocol_schemas import describe_protocols
 from nbdeploy.serving.reading_schemas import describe_readings
 from nbdeploy.serving.routing import Route
+from nbdeploy.serving.row_schemas import columns_schema, row_schemas, rows_schema
 
 __all__ = ["PredictionRequest", "describe_paths"]
 
@@ -106,24 +107,15 @@ def _operation(method: str, route: Route) -> dict[str, Any]:
 
 
 def _request_schema(signature: Signature) -> dict[str, Any]:
-    row: dict[str, Any] = {"$ref": "#/components/schemas/Row"}
-    if signature.kind == "frame":
-        values = {
-            "type": "array",
-            "description": "Values in the order of the columns.",
-            "prefixItems": [column.schema() for column in signature.columns],
-            "minItems": signature.width,
-            "maxItems": signature.width,
-        }
-        row = {"anyOf": [row, values]}
-    rows = {"type": "array", "items": row, "minItems": 1}
+    rows = rows_schema(signature)
+    features = [*row_schemas(signature), *rows["anyOf"], columns_schema(signature)]
     return {
         "anyOf": [
             {
                 "title": "features",
                 "type": "object",
                 "required": ["features"],
-                "properties": {"features": {"anyOf": [row, rows]}},
+                "properties": {"features": {"anyOf": features}},
             },
             {
                 "title": "instances",
