@@ -23,14 +23,14 @@ from nbdeploy.models.predictor import METHODS
 from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.access_control import AccessControl
-from nbdeploy.serving.asgi import Receive, Reply, Scope, Send
+from nbdeploy.serving.asgi import Receive, Scope, Send
 from nbdeploy.serving.batching import MAX_BATCH_ROWS, MicroBatcher
+from nbdeploy.serving.direct_lane import DirectLane
 from nbdeploy.serving.docs_page import add_docs_routes
-from nbdeploy.serving.eager import Started, start
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference
-from nbdeploy.serving.lane import PredictionLane, content_type_of
+from nbdeploy.serving.lane import PredictionLane
 from nbdeploy.serving.protocol_lane import ProtocolLane
 from nbdeploy.serving.protocol_routes import Context, Endpoint, endpoints
 from nbdeploy.serving.protocols.error_shapes import in_shape_of
@@ -53,16 +53,9 @@ class _Application(FastAPI):
 
     gate: AccessControl
     lane: PredictionLane
+    direct: DirectLane
     protocols: ProtocolLane
     spoken: tuple[Endpoint, ...]
-
-    def direct(self, scope: Scope, body: bytes) -> Reply | Started[Reply] | None:
-        """Answer, or begin to, what is predicted without waiting; leave strangers to the gate."""
-        # Middleware that a user adds sees every request: then there is no shorter way.
-        if self.user_middleware or self.gate.refusal(scope) is not None:
-            return None
-        method = scope["path"][1:]
-        return start(self.lane.respond(method, content_type_of(scope), body))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.gate(scope, receive, send)
@@ -258,6 +251,13 @@ class ModelService:
             is_express=lambda path: path in _EXPRESS and not app.user_middleware,
             policy=lambda: self.access,
             codes=self.codes,
+        )
+        app.direct = DirectLane(
+            app.lane,
+            gate=app.gate,
+            batcher=self._batcher,
+            # Middleware that a user adds sees every request: then there is no shorter way.
+            is_open=lambda: not app.user_middleware,
         )
         app.add_exception_handler(HTTPException, _http_error)
         app.state.service = self
