@@ -14,6 +14,7 @@ from nbdeploy.serving.protocol_schemas import describe_protocols
 from nbdeploy.serving.reading_schemas import describe_readings
 from nbdeploy.serving.routing import Route
 from nbdeploy.serving.row_schemas import columns_schema, row_schemas, rows_schema
+from nbdeploy.serving.security import AccessPolicy
 
 __all__ = ["PredictionRequest", "describe_paths"]
 
@@ -43,7 +44,7 @@ def describe_paths(
     *,
     names: Sequence[str],
     spoken: Sequence[Endpoint],
-    needs_token: bool,
+    access: AccessPolicy,
 ) -> None:
     """Complete an OpenAPI document in place.
 
@@ -57,8 +58,8 @@ def describe_paths(
         The names of the models.
     spoken
         The endpoints of the protocols beside the native one.
-    needs_token
-        Whether callers must send a token.
+    access
+        What callers must show.
     """
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     add_error_schemas(schemas)
@@ -76,7 +77,11 @@ def describe_paths(
     document["paths"].update(readings)
     # Relative to this document: right directly and behind every proxy.
     document["servers"] = [{"url": "./"}]
-    if needs_token:
+    if access.token is not None:
+        for path in access.open_paths & document["paths"].keys():
+            for operation in document["paths"][path].values():
+                operation["security"] = []
+                del operation["responses"]["401"]
         components_security = document["components"].setdefault("securitySchemes", {})
         components_security["bearer"] = {"type": "http", "scheme": "bearer"}
         components_security["key"] = {"type": "apiKey", "in": "header", "name": "X-API-Key"}

@@ -279,7 +279,7 @@ class ModelService:
                 self.inference.route,
                 names=[self.name],
                 spoken=self.app.spoken,
-                needs_token=self.access.token is not None,
+                access=self.access,
             )
             self._described = (key, document)
         return self._described[1]

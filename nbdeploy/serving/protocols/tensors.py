@@ -76,7 +76,7 @@ def datatype_of(column: Column) -> str:
     """Tell which datatype holds the cells of a column."""
     if column.kind in {"float", "int", "bool"}:
         fallback = {"float": "FP64", "int": "INT64", "bool": "BOOL"}[column.kind]
-        return _NAMES.get(column.dtype.lower(), fallback)
+        return _spoken(column.dtype.lower(), fallback)
     if column.kind == "any" and column.dtype == "number":
         return "FP64"
     if column.kind == "category":
@@ -91,7 +91,12 @@ def input_datatypes(signature: Signature) -> tuple[str, ...]:
     """Tell the datatype of each input: one of all features of an array, else one a column."""
     if signature.kind != "array":
         return tuple(map(datatype_of, signature.columns))
-    return (_NAMES.get(signature.dtype, "BYTES"),)
+    return (_spoken(signature.dtype, "BYTES"),)
+
+
+def _spoken(dtype: str, fallback: str) -> str:
+    # JSON has no FP16; FP32 holds all of its numbers.
+    return "FP32" if dtype == "float16" else _NAMES.get(dtype, fallback)
 
 
 def item_size(datatype: str) -> int:
