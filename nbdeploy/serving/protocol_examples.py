@@ -19,7 +19,7 @@ def infer_example(signature: Signature, methods: Sequence[str]) -> dict[str, Any
     --------
     >>> signature = Signature.learn(example=[[5.0, 3.5], [5.2, 3.7]])
     >>> infer_example(signature, ["predict"])["inputs"]
-    [{'name': 'input', 'shape': [1, 2], 'datatype': 'FP64', 'data': [5.1, 3.6]}]
+    [{'name': 'input', 'shape': [1, 2], 'datatype': 'FP64', 'data': [5.0, 4.0]}]
     """
     cells = [column.typical for column in signature.columns]
     datatypes = input_datatypes(signature)
