@@ -239,6 +239,8 @@ class ModelService:
             docs_url=None,
             redoc_url=None,
             root_path_in_servers=False,
+            # A redirect would name an address that is wrong behind a proxy.
+            redirect_slashes=False,
             lifespan=self._lifespan,
         )
         app.lane = PredictionLane(self.inference)

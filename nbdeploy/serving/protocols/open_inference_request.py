@@ -34,6 +34,8 @@ CODECS = ("np", "pd", "str", "base64", "datetime")
 
 _MATRIX = 2
 _MAX_DIMENSIONS = 8
+# Python's own limit of digits would be met by the product of larger ones.
+_MAX_SIZE = 2**63
 
 
 class RequestedOutput(NamedTuple):
@@ -215,7 +217,7 @@ def _shape(name: str, shape: Any) -> tuple[int, ...]:
     is_shape = (
         isinstance(shape, list)
         and 1 <= len(shape) <= _MAX_DIMENSIONS
-        and all(type(size) is int and size >= 0 for size in shape)
+        and all(type(size) is int and 0 <= size <= _MAX_SIZE for size in shape)
     )
     if not is_shape:
         message = (
