@@ -59,6 +59,11 @@ class Work(Protocol):
         ...
 
     @property
+    def is_wide(self) -> bool:
+        """Whether a call is long, and leaves the interpreter to others while it computes."""
+        ...
+
+    @property
     def can_join(self) -> bool:
         """Whether it may share a call with others of the same key."""
         ...
@@ -96,6 +101,8 @@ class MicroBatcher:
         Seconds to wait for company before a call; 0 waits for nobody.
     concurrency
         Calls at once, each in a thread of its own.
+    wide_concurrency
+        Calls at once where they are wide; as `concurrency` when ``None``.
     clock
         Gives seconds that never go back.
     """
@@ -108,6 +115,7 @@ class MicroBatcher:
         max_batch_size: int = MAX_BATCH_ROWS,
         batch_timeout: float = 0.0,
         concurrency: int = 1,
+        wide_concurrency: int | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._max_queue = max_queue
@@ -115,6 +123,7 @@ class MicroBatcher:
         self._max_rows = max_batch_size
         self._batch_timeout = batch_timeout
         self._concurrency = concurrency
+        self._wide_concurrency = wide_concurrency or concurrency
         self._clock = clock
         self._queues: OrderedDict[object, deque[_Waiting]] = OrderedDict()
         self._waiting = 0
@@ -281,7 +290,7 @@ class MicroBatcher:
         key = waiting.work.key if waiting.work.can_join else object()
         self._queues.setdefault(key, deque()).append(waiting)
         self._waiting += 1
-        if self._wakeup is None and len(self._running) < self._concurrency:
+        if self._wakeup is None and self._has_room():
             if self._batch_timeout > 0:
                 self._wakeup = loop.call_later(self._batch_timeout, self._dispatch)
             else:
@@ -292,7 +301,7 @@ class MicroBatcher:
 
     def _dispatch(self) -> None:
         self._wakeup = None
-        while self._queues and len(self._running) < self._concurrency:
+        while self._queues and self._has_room():
             batch = self._take()
             if not batch:
                 continue
@@ -301,6 +310,17 @@ class MicroBatcher:
                 self._finish(batch, *_outcome(self._timed, joined))
             else:
                 self._hand_over(batch, joined)
+
+    def _has_room(self) -> bool:
+        """Tell whether the call that is next may begin."""
+        calls = len(self._running)
+        if calls < self._concurrency or calls >= self._wide_concurrency:
+            return calls < self._concurrency
+        next_queue = next(iter(self._queues.values()))
+        if next_queue[0].work.is_wide:
+            return True
+        # Short work need not wait for long work while a core is free.
+        return all(batch[0].work.is_wide for batch in self._running.values())
 
     def _take(self) -> list[_Waiting]:
         """Take what waits longest, with its company; the next key has its turn after."""
