@@ -7,13 +7,14 @@ and go through the one path of a prediction, `Inference.predict`.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version as version_of
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from nbdeploy.exceptions import NbdeployError
+from nbdeploy.exceptions import PredictionError, SignatureError
 from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference, InferenceRequest, Prediction
 from nbdeploy.serving.protocols import (
@@ -147,16 +148,21 @@ async def model_metadata(call: Call, context: Context) -> Answer:
     route = inference.current_route()
     if route not in context.samples:
         context.samples[route] = await _samples(inference, route)
-    library = type(route.model).__module__.partition(".")[0]
     return _json(
         open_inference_answer.model_metadata(
             name,
             route.version,
-            platform=f"{library}_python",
+            platform=_platform(route.model),
             signature=route.signature,
             samples=context.samples[route],
         )
     )
+
+
+def _platform(model: Any) -> str:
+    library = type(model).__module__.partition(".")[0]
+    is_plain = library == "__main__" or library in sys.stdlib_module_names
+    return "python" if is_plain else f"{library}_python"
 
 
 async def _samples(inference: Inference, route: Route) -> list[tuple[str, list[Any] | None]]:
@@ -166,7 +172,8 @@ async def _samples(inference: Inference, route: Route) -> list[tuple[str, list[A
         try:
             question = route.question(method, [route.signature.example_row()])
             found.append((method, await inference.batcher.submit(question)))
-        except NbdeployError:
+        except (PredictionError, SignatureError):
+            # The made-up row may be one that this model cannot take.
             found.append((method, None))
     return found
 

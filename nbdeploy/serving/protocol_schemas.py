@@ -240,7 +240,7 @@ _DESCRIPTIONS: dict[Handler, _Description] = {
         },
         (*ANY_ROUTE, 413, 415),
     ),
-    routes.model_metadata: _Description(_MODEL_METADATA),
+    routes.model_metadata: _Description(_MODEL_METADATA, (*READING, 504)),
     routes.model_ready: _Description(_READY, is_readiness=True),
     routes.infer: _Description(
         _INFER_ANSWER, PREDICTION, request=_infer_content, other_types=(BINARY,)

@@ -363,4 +363,10 @@ def test_a_model_that_cannot_take_the_made_up_row_has_metadata_all_the_same():
     described = TestClient(service.app).get("/v2/models/m").json()
 
     assert described["outputs"] == [{"name": "predict", "datatype": "FP64", "shape": [-1]}]
-    assert described["platform"].endswith("_python")
+
+
+def test_the_platform_is_the_library_of_the_model(client):
+    function = ModelService(route_from_model(lambda rows: rows[:, 0], example=X), name="m")
+
+    assert client.get("/v2/models/m").json()["platform"] == "sklearn_python"
+    assert TestClient(function.app).get("/v2/models/m").json()["platform"] == "python"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,7 +44,7 @@ def rows_of_table(columns: Sequence[str], rows: Sequence[Any], signature: Signat
     """
     names = tuple(columns)
     if len(set(names)) != len(names):
-        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        ((twice, _),) = Counter(names).most_common(1)
         message = f"The column {shorten(twice)} comes more than once; expected each once."
         raise RequestError(message)
     for number, row in enumerate(rows):

@@ -34,6 +34,8 @@ CODECS = ("np", "pd", "str", "base64", "datetime")
 
 _MATRIX = 2
 _MAX_DIMENSIONS = 8
+# Beside the columns of the model, for an error that names what is too much.
+_MORE_INPUTS = 16
 # Python's own limit of digits would be met by the product of larger ones.
 _MAX_SIZE = 2**63
 
@@ -89,7 +91,7 @@ def decode(
         raise RequestError(message)
     parameters = _parameters(document, "The request")
     codec = _codec(parameters, "The request")
-    tensors = _tensors(document.get("inputs"), body[length:])
+    tensors = _tensors(document.get("inputs"), body[length:], most=signature.width + _MORE_INPUTS)
     return InferCall(
         _id(document.get("id")),
         _rows(tensors, signature, are_columns=codec == "pd"),
@@ -155,16 +157,18 @@ def _codec(parameters: dict[str, Any], where: str) -> str | None:
     return codec
 
 
-def _tensors(inputs: Any, data: bytes) -> list[Tensor]:
+def _tensors(inputs: Any, data: bytes, *, most: int) -> list[Tensor]:
     if not isinstance(inputs, list) or not inputs:
         message = f"inputs is {shorten(inputs)}; expected a list of at least one tensor."
+        raise RequestError(message)
+    if len(inputs) > most:
+        message = f"inputs holds {len(inputs)} tensors, many more than the model has columns."
         raise RequestError(message)
     tensors = []
     place = 0
     for number, spec in enumerate(inputs):
-        tensor, taken = _tensor(number, spec, data[place:] if place else data)
+        tensor, place = _tensor(number, spec, data, place)
         tensors.append(tensor)
-        place += taken
     if place != len(data):
         message = (
             f"{len(data)} bytes follow the JSON, and the inputs take {place} of them. Expected "
@@ -178,7 +182,8 @@ def _tensors(inputs: Any, data: bytes) -> list[Tensor]:
     return tensors
 
 
-def _tensor(number: int, spec: Any, data: bytes) -> tuple[Tensor, int]:
+def _tensor(number: int, spec: Any, data: bytes, place: int) -> tuple[Tensor, int]:
+    """Read a tensor, and tell the place in the data after it."""
     where = f"Input {number}"
     if not isinstance(spec, dict):
         message = f"{where} is {shorten(spec)}; expected an object with name, shape and datatype."
@@ -200,17 +205,17 @@ def _tensor(number: int, spec: Any, data: bytes) -> tuple[Tensor, int]:
     if size is None:
         tensor = unpack(name, datatype, sizes, spec.get("data"))
     else:
-        is_count = type(size) is int and 0 <= size <= len(data)
-        if not is_count or spec.get("data") is not None:
+        left = len(data) - place
+        if not (type(size) is int and 0 <= size <= left) or spec.get("data") is not None:
             message = (
-                f"Input {shorten(name)}: binary_data_size is {shorten(size)}, and {len(data)} "
-                "bytes are left after the JSON. Expected at most so many, and no data in the JSON."
+                f"Input {shorten(name)}: binary_data_size is {shorten(size)}, and {left} bytes are "
+                "left after the JSON. Expected at most so many, and no data in the JSON."
             )
             raise RequestError(message)
-        tensor = unpack(name, datatype, sizes, data[:size])
+        tensor = unpack(name, datatype, sizes, data[place : place + size])
     if codec == "base64":
         tensor = decoded_base64(tensor)
-    return tensor, size or 0
+    return tensor, place + (size or 0)
 
 
 def _shape(name: str, shape: Any) -> tuple[int, ...]:

@@ -180,6 +180,7 @@ def changed(**fields):
         (changed(data=None, parameters={"binary_data_size": True}), "binary_data_size is True"),
         (changed(data=None, parameters={"shared_memory_region": "r"}), "data is None"),
         ({"inputs": [MATRIX, MATRIX]}, "same name"),
+        ({"inputs": [MATRIX] * 100}, "holds 100 tensors"),
         ({"inputs": [MATRIX], "id": 5}, "id is 5"),
         ({"inputs": [MATRIX], "outputs": {}}, "outputs is {}"),
         ({"inputs": [MATRIX], "outputs": ["predict"]}, "no output 'predict'"),
