@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.monitoring.monitor import ModelMonitor
-from nbdeploy.serving.asgi import NO_SNIFFING, Receive, Scope, Send
-from nbdeploy.serving.errors import ErrorAnswer, answer_of
+from nbdeploy.serving.asgi import Receive, Reply, Scope, Send, reply_to, send_reply
+from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.lane import ERROR_ID_HEADER, GoneError, read_body
-from nbdeploy.serving.protocol_routes import Answer, Call, Context, Endpoint
+from nbdeploy.serving.protocol_routes import Call, Context, Endpoint
 from nbdeploy.serving.protocols.error_shapes import in_shape_of
-from nbdeploy.serving.protocols.native import dump_json
 
 __all__ = ["Found", "ProtocolLane", "RouteTable"]
 
@@ -136,15 +135,15 @@ class ProtocolLane:
             headers = _headers(scope)
             # A body that nobody asked for is left alone.
             body = await read_body(receive) if endpoint.verb == "POST" else b""
-            answer = await endpoint.handler(Call(names, headers, body), self._context)
+            reply = await endpoint.handler(Call(names, headers, body), self._context)
         except GoneError:
             return
         except NbdeployError as error:
-            answer = self._explained(error, path)
+            reply = self._explained(error, path)
         except Exception as error:
             logger.exception("A request failed in a way that nobody planned")
-            answer = self._explained(error, path)
-        await _send(send, answer)
+            reply = self._explained(error, path)
+        await send_reply(send, reply)
 
     def _chosen(self, scope: Scope) -> tuple[Endpoint, Mapping[str, str]]:
         found = self._table.find(scope["path"])
@@ -156,14 +155,14 @@ class ProtocolLane:
             raise _VerbError(found.endpoints)
         return endpoint, found.names
 
-    def _explained(self, error: Exception, path: str) -> Answer:
+    def _explained(self, error: Exception, path: str) -> Reply:
         answer = answer_of(error)
         if isinstance(error, _VerbError):
             answer.headers["Allow"] = error.allowed
         recorded = self._monitor.error_id(error)
         if recorded is not None:
             answer.headers[ERROR_ID_HEADER] = recorded
-        return _written(in_shape_of(path, answer))
+        return reply_to(in_shape_of(path, answer))
 
 
 class _VerbError(RequestError):
@@ -179,24 +178,3 @@ def _headers(scope: Scope) -> dict[str, str]:
         message = f"Content-Encoding {encoding[:40]!r} is not read here. Send the body as it is."
         raise RequestError(message, status=_UNREAD_ENCODING)
     return headers
-
-
-def _written(answer: ErrorAnswer) -> Answer:
-    headers = tuple((name.lower(), value) for name, value in answer.headers.items())
-    return Answer(dump_json(answer.body), status=answer.status, headers=headers)
-
-
-async def _send(send: Send, answer: Answer) -> None:
-    headers: list[tuple[bytes, bytes]] = [
-        (b"content-type", answer.content_type.encode("latin-1")),
-        (b"content-length", b"%d" % len(answer.body)),
-        NO_SNIFFING,
-    ]
-    headers += [(name.encode(), value.encode("latin-1")) for name, value in answer.headers]
-    start: dict[str, Any] = {
-        "type": "http.response.start",
-        "status": answer.status,
-        "headers": headers,
-    }
-    await send(start)
-    await send({"type": "http.response.body", "body": answer.body})

@@ -14,7 +14,8 @@ from importlib.metadata import version as version_of
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from nbdeploy.exceptions import PredictionError, SignatureError
+from nbdeploy.exceptions import PredictionError, RequestError, SignatureError
+from nbdeploy.serving.asgi import Reply
 from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference, InferenceRequest, Prediction
 from nbdeploy.serving.protocols import (
@@ -24,7 +25,7 @@ from nbdeploy.serving.protocols import (
     prediction_v1,
     vetiver,
 )
-from nbdeploy.serving.protocols.native import check_content_type, dump_json
+from nbdeploy.serving.protocols.native import dump_json, table_wanted
 from nbdeploy.serving.routing import Route
 from nbdeploy.serving.served_models import ServedModel, ServedModels
 
@@ -32,7 +33,6 @@ __all__ = [
     "BINARY",
     "ENDPOINTS",
     "JSON",
-    "Answer",
     "Call",
     "Context",
     "Endpoint",
@@ -42,8 +42,10 @@ __all__ = [
 
 JSON = "application/json"
 BINARY = "application/octet-stream"
-TEXT = "text/plain; charset=utf-8"
+TEXT = b"text/plain; charset=utf-8"
 JSON_LENGTH_HEADER = "inference-header-content-length"
+
+_UNREAD_TYPE = 415
 
 
 class Call(NamedTuple):
@@ -52,15 +54,6 @@ class Call(NamedTuple):
     names: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
-
-
-class Answer(NamedTuple):
-    """What a protocol answers."""
-
-    body: bytes
-    content_type: str = JSON
-    status: int = 200
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +68,7 @@ class Context:
     )
 
 
-Handler = Callable[[Call, Context], Awaitable[Answer]]
+Handler = Callable[[Call, Context], Awaitable[Reply]]
 
 
 class Endpoint(NamedTuple):
@@ -86,21 +79,26 @@ class Endpoint(NamedTuple):
     handler: Handler
 
 
-def _json(document: Any, status: int = 200, **headers: str) -> Answer:
-    return Answer(dump_json(document), JSON, status, tuple(headers.items()))
+def _json(document: Any) -> Reply:
+    return Reply(200, dump_json(document))
+
+
+def _not_ready(document: Any) -> Reply:
+    return Reply(503, dump_json(document), ((b"retry-after", b"1"),))
 
 
 def _predicted(
-    prediction: Prediction, body: bytes, content_type: str = JSON, *more: tuple[str, str]
-) -> Answer:
-    return Answer(body, content_type, headers=(("x-model-version", prediction.version), *more))
+    prediction: Prediction, body: bytes, kind: str = JSON, *more: tuple[bytes, bytes]
+) -> Reply:
+    version = (b"x-model-version", prediction.version.encode("latin-1"))
+    return Reply(200, body, (version, *more), kind.encode())
 
 
 def _model(call: Call, context: Context) -> ServedModel:
     return context.models.find(call.names.get("name"), call.names.get("version"))
 
 
-async def server_metadata(_: Call, __: Context) -> Answer:
+async def server_metadata(_: Call, __: Context) -> Reply:
     """Tell what the server is."""
     return _json(
         {
@@ -111,12 +109,12 @@ async def server_metadata(_: Call, __: Context) -> Answer:
     )
 
 
-async def list_models(_: Call, context: Context) -> Answer:
+async def list_models(_: Call, context: Context) -> Reply:
     """Tell which models there are."""
     return _json({"models": context.models.names})
 
 
-async def repository_index(_: Call, context: Context) -> Answer:
+async def repository_index(_: Call, context: Context) -> Reply:
     """Tell which models there are, with their state."""
     is_ready, state = context.health.readiness()
     listed = []
@@ -133,16 +131,16 @@ async def repository_index(_: Call, context: Context) -> Answer:
     return _json(listed)
 
 
-async def model_ready(call: Call, context: Context) -> Answer:
+async def model_ready(call: Call, context: Context) -> Reply:
     """Tell whether a model is ready."""
     name, _ = _model(call, context)
     is_ready, _ = context.health.readiness()
     if is_ready:
         return _json({"name": name, "ready": True})
-    return _json({"name": name, "ready": False}, 503, **{"retry-after": "1"})
+    return _not_ready({"name": name, "ready": False})
 
 
-async def model_metadata(call: Call, context: Context) -> Answer:
+async def model_metadata(call: Call, context: Context) -> Reply:
     """Tell what a model takes and gives."""
     name, inference = _model(call, context)
     route = inference.current_route()
@@ -178,7 +176,7 @@ async def _samples(inference: Inference, route: Route) -> list[tuple[str, list[A
     return found
 
 
-async def infer(call: Call, context: Context) -> Answer:
+async def infer(call: Call, context: Context) -> Reply:
     """Answer an infer request of the Open Inference Protocol."""
     name, inference = _model(call, context)
     route = inference.current_route()
@@ -194,7 +192,8 @@ async def infer(call: Call, context: Context) -> Answer:
     body, json_length = open_inference_answer.encode(asked, predictions, model_name=name)
     if json_length is None:
         return _predicted(predictions[0], body)
-    return _predicted(predictions[0], body, BINARY, (JSON_LENGTH_HEADER, str(json_length)))
+    length = (JSON_LENGTH_HEADER.encode(), b"%d" % json_length)
+    return _predicted(predictions[0], body, BINARY, length)
 
 
 async def _predict_all(
@@ -205,7 +204,7 @@ async def _predict_all(
     return [await inference.predict(InferenceRequest(method, rows), pinned) for method in methods]
 
 
-async def predict_v1(call: Call, context: Context) -> Answer:
+async def predict_v1(call: Call, context: Context) -> Reply:
     """Answer a predict request of TensorFlow Serving, KServe V1 or Vertex AI."""
     _, inference = _model(call, context)
     route = inference.current_route()
@@ -217,52 +216,57 @@ async def predict_v1(call: Call, context: Context) -> Answer:
     return _predicted(prediction, prediction_v1.encode(prediction, key))
 
 
-async def model_status(call: Call, context: Context) -> Answer:
+async def model_status(call: Call, context: Context) -> Reply:
     """Tell the state of a model in the words of V1."""
     name, inference = _model(call, context)
     is_ready, _ = context.health.readiness()
     if not is_ready:
-        return _json({"name": name, "ready": False}, 503, **{"retry-after": "1"})
+        return _not_ready({"name": name, "ready": False})
     return _json(prediction_v1.model_status(name, inference.current_route().version))
 
 
-async def invocations(call: Call, context: Context) -> Answer:
+async def invocations(call: Call, context: Context) -> Reply:
     """Answer a scoring request of MLflow or SageMaker."""
     _, inference = context.models.find()
     route = inference.current_route()
     rows = mlflow.decode(call.headers.get("content-type"), call.body, signature=route.signature)
     prediction = await inference.predict(InferenceRequest(route.predictor.methods[0], rows))
-    content_type, body = mlflow.encode(prediction, accept=call.headers.get("accept"))
-    return _predicted(prediction, body, content_type)
+    kind = table_wanted(call.headers.get("accept", ""))
+    return _predicted(prediction, mlflow.encode(prediction, kind), kind or JSON)
 
 
-async def server_version(_: Call, __: Context) -> Answer:
+async def server_version(_: Call, __: Context) -> Reply:
     """Tell the version of the server as bare text, as MLflow's scoring server does."""
-    return Answer(version_of("nbdeploy").encode(), TEXT)
+    return Reply(200, version_of("nbdeploy").encode(), kind=TEXT)
 
 
-async def vetiver_metadata(_: Call, context: Context) -> Answer:
+async def vetiver_metadata(_: Call, context: Context) -> Reply:
     """Tell what vetiver's clients ask: the version and what it needs."""
     route = context.models.find().inference.current_route()
     return _json(vetiver.metadata(route.version, route.model))
 
 
-async def vetiver_prototype(_: Call, context: Context) -> Answer:
+async def vetiver_prototype(_: Call, context: Context) -> Reply:
     """Describe a record of the input."""
     return _json(vetiver.prototype(context.models.find().inference.current_route().signature))
 
 
-async def readiness(_: Call, context: Context) -> Answer:
+async def readiness(_: Call, context: Context) -> Reply:
     """Tell whether requests should come."""
     is_ready, state = context.health.readiness()
     body = {"ready": is_ready, "status": state}
-    return _json(body) if is_ready else _json(body, 503, **{"retry-after": "1"})
+    return _json(body) if is_ready else _not_ready(body)
 
 
 def _check_type(call: Call, *also: str) -> None:
     content_type = call.headers.get("content-type")
-    if content_type is not None and content_type.partition(";")[0].strip().lower() not in also:
-        check_content_type(content_type.encode("latin-1"))
+    if content_type is None:
+        return
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind != JSON and not kind.endswith("+json") and kind not in also:
+        wanted = " or ".join((JSON, *also))
+        message = f"Content-Type {kind[:80]!r} is not read here. Send {wanted}."
+        raise RequestError(message, status=_UNREAD_TYPE)
 
 
 _V2_MODEL = "/v2/models/{name}"

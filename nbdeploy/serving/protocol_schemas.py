@@ -15,7 +15,7 @@ from nbdeploy.serving.protocol_routes import BINARY, JSON, Endpoint, Handler
 from nbdeploy.serving.protocols.open_inference_request import CODECS
 from nbdeploy.serving.protocols.tensors import DATATYPES
 from nbdeploy.serving.routing import Route
-from nbdeploy.serving.row_schemas import columns_schema, records_schema, rows_schema
+from nbdeploy.serving.row_schemas import TABLE_CONTENT, columns_schema, records_schema, rows_schema
 
 __all__ = ["describe_protocols"]
 
@@ -197,7 +197,8 @@ def _v1_content(route: Route) -> dict[str, Any]:
 
 def _scoring_content(route: Route) -> dict[str, Any]:
     schema = _scoring_request(route.signature)
-    return {JSON: {"schema": schema, "examples": _named(scoring_examples(route.signature))}}
+    examples = _named(scoring_examples(route.signature))
+    return {JSON: {"schema": schema, "examples": examples}, **TABLE_CONTENT}
 
 
 def _named(examples: dict[str, Any]) -> dict[str, Any]:
@@ -257,7 +258,7 @@ _DESCRIPTIONS: dict[Handler, _Description] = {
         _object("predictions", predictions=_LIST),
         PREDICTION,
         request=_scoring_content,
-        other_types=("text/csv",),
+        other_types=tuple(TABLE_CONTENT),
     ),
     routes.server_version: _Description(_TEXT, ANY_ROUTE, content_type="text/plain"),
     routes.vetiver_metadata: _Description(

@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from nbdeploy.models.signature import Signature
+from nbdeploy.serving.protocols.tables import TABLES
 
-__all__ = ["columns_schema", "records_schema", "row_schemas", "rows_schema"]
+__all__ = ["TABLE_CONTENT", "columns_schema", "records_schema", "row_schemas", "rows_schema"]
+
+TABLE_CONTENT: dict[str, Any] = {
+    kind: {"schema": {"type": "string", "format": "binary"}} for kind in TABLES
+}
+"""Bodies that are tables."""
 
 _ROW: dict[str, Any] = {"$ref": "#/components/schemas/Row"}
 

@@ -13,7 +13,7 @@ from nbdeploy.serving.protocol_routes import Endpoint
 from nbdeploy.serving.protocol_schemas import describe_protocols
 from nbdeploy.serving.reading_schemas import describe_readings
 from nbdeploy.serving.routing import Route
-from nbdeploy.serving.row_schemas import columns_schema, row_schemas, rows_schema
+from nbdeploy.serving.row_schemas import TABLE_CONTENT, columns_schema, row_schemas, rows_schema
 from nbdeploy.serving.security import AccessPolicy
 
 __all__ = ["PredictionRequest", "describe_paths"]
@@ -104,7 +104,8 @@ def _operation(method: str, route: Route) -> dict[str, Any]:
                         "one row": {"value": {"features": row}},
                         "rows": {"value": {"instances": [row, row]}},
                     },
-                }
+                },
+                **TABLE_CONTENT,
             },
         },
         "responses": {"200": _answer(method), **error_answers(f"/{method}", PREDICTION)},
@@ -147,6 +148,7 @@ def _answer(method: str) -> dict[str, Any]:
         "content": {
             "application/json": {
                 "schema": {"type": "object", "properties": keys, "minProperties": 1}
-            }
+            },
+            **TABLE_CONTENT,
         },
     }

@@ -23,12 +23,12 @@ from nbdeploy.serving.protocols.named_rows import (
     rows_of_table,
 )
 from nbdeploy.serving.protocols.native import check_content_type, dump_json, parse_json
-from nbdeploy.serving.protocols.tables import is_table, read_table
+from nbdeploy.serving.protocols.tables import is_table, read_table, write_table
 
 __all__ = ["decode", "encode"]
 
 _KEYS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-_CSV = "text/csv"
+_CSV = frozenset({"text/csv", "application/csv"})
 
 
 def decode(content_type: str | None, body: bytes, *, signature: Signature) -> Any:
@@ -48,9 +48,10 @@ def decode(content_type: str | None, body: bytes, *, signature: Signature) -> An
     RequestError
         415 for a type that is not read, 400 if the body is malformed.
     """
-    if content_type is not None and is_table(content_type):
-        return read_table(content_type, body, names=signature.names)
     if content_type is not None:
+        kind = content_type.partition(";")[0].strip().lower()
+        if is_table(kind):
+            return read_table(kind, body, signature)
         check_content_type(content_type.encode("latin-1"))
     document = parse_json(body)
     keys = [key for key in _KEYS if isinstance(document, dict) and key in document]
@@ -103,24 +104,22 @@ _READERS: dict[str, Callable[[Any, Signature], Any]] = {
 }
 
 
-def encode(prediction: Prediction, *, accept: str | None) -> tuple[str, bytes]:
+def encode(prediction: Prediction, kind: str | None) -> bytes:
     """Write an answer.
 
     Parameters
     ----------
     prediction
         What the model answered.
-    accept
-        The header of that name: CSV is written where it is the first type that a client names.
-
-    Returns
-    -------
-    content_type, body
+    kind
+        The media type of a table, JSON otherwise. CSV has no header: SageMaker's clients expect
+        none.
     """
-    first = (accept or "").partition(",")[0].partition(";")[0].strip().lower()
-    if first == _CSV:
-        return f"{_CSV}; charset=utf-8", _as_csv(prediction.output)
-    return "application/json", dump_json({"predictions": prediction.output})
+    if kind is None:
+        return dump_json({"predictions": prediction.output})
+    if kind in _CSV:
+        return _as_csv(prediction.output)
+    return write_table(kind, "predictions", prediction.output)
 
 
 def _as_csv(output: list[Any]) -> bytes:

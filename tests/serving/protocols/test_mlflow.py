@@ -1,5 +1,7 @@
+import io
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -71,17 +73,26 @@ def test_other_types_are_not_read(content_type):
     assert caught.value.status == 415
 
 
-@pytest.mark.parametrize("accept", ["text/csv", "TEXT/CSV; charset=utf-8", "text/csv, */*;q=0.1"])
-def test_an_answer_in_csv_for_who_accepts_that(accept):
-    content_type, body = encode(Prediction(["a,b", 'say "x"', None], "7"), accept=accept)
+def test_csv_in_the_answer_has_no_header():
+    body = encode(Prediction(["a,b", 'say "x"', None], "7"), "text/csv")
 
-    assert content_type == "text/csv; charset=utf-8"
     assert body == b'"a,b"\n"say ""x"""\n""\n'
-    assert encode(Prediction([[0.5, 0.5]], "7"), accept=accept)[1] == b"0.5,0.5\n"
+    assert encode(Prediction([[0.5, 0.5]], "7"), "application/csv") == b"0.5,0.5\n"
 
 
-@pytest.mark.parametrize("accept", [None, "", "*/*", "application/json, text/csv"])
-def test_an_answer_in_json_otherwise(accept):
-    answer = encode(Prediction([1.5, float("inf")], "7"), accept=accept)
+def test_an_answer_in_json_and_as_another_table():
+    prediction = Prediction([1.5, float("inf")], "7")
 
-    assert answer == ("application/json", b'{"predictions":[1.5,null]}')
+    assert encode(prediction, None) == b'{"predictions":[1.5,null]}'
+    npy = encode(Prediction([1.5, 2.5], "7"), "application/x-npy")
+    assert np.load(io.BytesIO(npy)).tolist() == [1.5, 2.5]
+
+
+@pytest.mark.parametrize("content_type", ["application/vnd.apache.parquet", "text/csv; header=x"])
+def test_a_table_is_read_by_its_type(content_type):
+    if content_type.startswith("text"):
+        body = ROWS.to_csv(index=False).encode()
+    else:
+        body = ROWS.to_parquet()
+
+    pd.testing.assert_frame_equal(FRAME.validate(asked(body, content_type)), ROWS)
