@@ -251,13 +251,6 @@ async def vetiver_prototype(_: Call, context: Context) -> Reply:
     return _json(vetiver.prototype(context.models.find().inference.current_route().signature))
 
 
-async def readiness(_: Call, context: Context) -> Reply:
-    """Tell whether requests should come."""
-    is_ready, state = context.health.readiness()
-    body = {"ready": is_ready, "status": state}
-    return _json(body) if is_ready else _not_ready(body)
-
-
 def _check_type(call: Call, *also: str) -> None:
     content_type = call.headers.get("content-type")
     if content_type is None:
@@ -298,12 +291,8 @@ ENDPOINTS = (
 
 
 def endpoints(environment: Mapping[str, str] | None = None) -> tuple[Endpoint, ...]:
-    """Give the protocols of a service, with the paths that Vertex AI names in the environment."""
-    env = os.environ if environment is None else environment
-    known = {endpoint.path for endpoint in ENDPOINTS}
-    wanted = (
-        Endpoint("POST", env.get("AIP_PREDICT_ROUTE", ""), predict_v1),
-        Endpoint("GET", env.get("AIP_HEALTH_ROUTE", ""), readiness),
-    )
-    more = [each for each in wanted if each.path.startswith("/") and each.path not in known]
-    return (*ENDPOINTS, *more)
+    """Give the protocols of a service, with the path that Vertex AI names in the environment."""
+    path = (os.environ if environment is None else environment).get("AIP_PREDICT_ROUTE", "")
+    if not path.startswith("/") or path in {endpoint.path for endpoint in ENDPOINTS}:
+        return ENDPOINTS
+    return (*ENDPOINTS, Endpoint("POST", path, predict_v1))

@@ -265,7 +265,6 @@ _DESCRIPTIONS: dict[Handler, _Description] = {
         _object("version", "required_pkgs", "python_version", version=_TEXT)
     ),
     routes.vetiver_prototype: _Description(_object("title", "type", "properties", "required")),
-    routes.readiness: _Description(_object("ready", "status"), ANY_ROUTE, is_readiness=True),
 }
 
 

@@ -7,8 +7,10 @@ import json
 import struct
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.ipc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
@@ -153,6 +155,21 @@ PROTOCOLS = sorted(name for name in vars(Asked) if not name.startswith("_"))
 PROTOCOLS = [name for name in PROTOCOLS if name not in {"post", "invoked"}]
 
 
+TABLES = {
+    "application/vnd.apache.parquet": lambda frame: frame.to_parquet(index=False),
+    "application/vnd.apache.arrow.stream": lambda frame: arrow(frame, pa.ipc.new_stream),
+    "application/vnd.apache.arrow.file": lambda frame: arrow(frame, pa.ipc.new_file),
+}
+
+
+def arrow(frame, writer):
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    sink = pa.BufferOutputStream()
+    with writer(sink, table.schema) as file:
+        file.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
 def asked(model, example):
     service = ModelService(route_from_model(model, example=example), name="m", token=None)
     return Asked(TestClient(service.app))
@@ -175,6 +192,24 @@ def test_every_protocol_gives_the_models_own_prediction(protocol, frame):
     answers = getattr(asked(fingerprints, frame), protocol)(records(frame))
 
     assert answers == fingerprints(frame)
+
+
+@pytest.mark.parametrize("path", ["/predict", "/invocations"])
+@pytest.mark.parametrize("kind", TABLES)
+@settings(deadline=None, max_examples=8)
+@given(frame=frames())
+def test_tables_give_the_models_own_prediction(kind, path, frame):
+    frame.columns = list(map(str, frame.columns))
+    try:
+        body = TABLES[kind](frame)
+    except (pa.ArrowException, TypeError):
+        # Numbers beside texts in one column are no column of Arrow.
+        reject()
+    service = asked(fingerprints, frame)
+
+    answer = service.post(path, body, **{"Content-Type": kind}).json()
+
+    assert next(iter(answer.values())) == fingerprints(frame)
 
 
 @pytest.mark.acceptance

@@ -311,22 +311,19 @@ def test_several_outputs_are_of_one_model_though_it_is_exchanged(service, client
     assert service.route is other
 
 
-def test_vertex_names_the_paths_in_the_environment(model, monkeypatch):
+def test_vertex_names_the_path_in_the_environment(model, monkeypatch):
     monkeypatch.setenv("AIP_PREDICT_ROUTE", "/v1/endpoints/1/deployedModels/2:predict")
-    monkeypatch.setenv("AIP_HEALTH_ROUTE", "/v1/endpoints/1/deployedModels/2")
     client = TestClient(ModelService(route_from_model(model), name="m", token=None).app)
 
     answer = client.post("/v1/endpoints/1/deployedModels/2:predict", json={"instances": ROWS})
-    health = client.get("/v1/endpoints/1/deployedModels/2")
 
     assert answer.json() == {"predictions": [0, 2]}
-    assert (health.status_code, health.json()["ready"]) == (200, True)
     assert "/v1/endpoints/1/deployedModels/2:predict" in client.get("/openapi.json").json()["paths"]
 
 
 @pytest.mark.parametrize("path", ["", "predict", "/invocations"])
 def test_a_path_in_the_environment_takes_none_that_is_known(path):
-    assert endpoints({"AIP_PREDICT_ROUTE": path, "AIP_HEALTH_ROUTE": path}) == ENDPOINTS
+    assert endpoints({"AIP_PREDICT_ROUTE": path}) == ENDPOINTS
 
 
 def test_middleware_of_the_user_sees_the_protocols_too(service):
