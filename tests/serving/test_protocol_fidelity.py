@@ -194,11 +194,7 @@ def test_every_protocol_gives_the_models_own_prediction(protocol, frame):
     assert answers == fingerprints(frame)
 
 
-@pytest.mark.parametrize("path", ["/predict", "/invocations"])
-@pytest.mark.parametrize("kind", TABLES)
-@settings(deadline=None, max_examples=8)
-@given(frame=frames())
-def test_tables_give_the_models_own_prediction(kind, path, frame):
+def assert_table_gives_the_models_own_prediction(kind, path, frame):
     frame.columns = list(map(str, frame.columns))
     try:
         body = TABLES[kind](frame)
@@ -210,6 +206,22 @@ def test_tables_give_the_models_own_prediction(kind, path, frame):
     answer = service.post(path, body, **{"Content-Type": kind}).json()
 
     assert next(iter(answer.values())) == fingerprints(frame)
+
+
+@pytest.mark.parametrize("path", ["/predict", "/invocations"])
+@pytest.mark.parametrize("kind", TABLES)
+@settings(deadline=None, max_examples=8)
+@given(frame=frames())
+def test_tables_give_the_models_own_prediction(kind, path, frame):
+    assert_table_gives_the_models_own_prediction(kind, path, frame)
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("kind", TABLES)
+@settings(deadline=None, max_examples=300)
+@given(frame=frames())
+def test_tables_give_the_models_own_prediction_many_times(kind, frame):
+    assert_table_gives_the_models_own_prediction(kind, "/invocations", frame)
 
 
 @pytest.mark.acceptance
