@@ -330,5 +330,5 @@ def access_policy(token: str | None, allowed_hosts: Iterable[str]) -> AccessPoli
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     answer = answer_of(RequestError(str(error.detail), status=error.status_code))
-    answer = in_shape_of(request.url.path, answer)
+    answer = in_shape_of(request.scope["path"], answer)
     return json_response(answer.body, answer.status, dict(error.headers or {}))
