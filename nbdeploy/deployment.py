@@ -360,6 +360,7 @@ class Deployment(ReprMixin):
     def _card(self) -> ServiceCard:
         route = self._service.route
         is_running = self._server.running
+        (_, curl), *others = self.snippets().by_language()
         return ServiceCard(
             name=self.name,
             model_type=route.predictor.model_type,
@@ -369,7 +370,8 @@ class Deployment(ReprMixin):
             methods=tuple(f"/{method}" for method in route.predictor.methods),
             schema=tuple(route.signature.describe()),
             who_may_call=_who_may_call(self._service.access, self._options),
-            curl=self.snippets().curl,
+            curl=curl,
+            other_calls=others,
             notes=(*self._notes, *_speed_note(route)),
             version=route.version,
         )

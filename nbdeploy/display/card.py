@@ -43,6 +43,8 @@ class ServiceCard(ReprMixin):
         A sentence.
     curl
         A call to copy and paste.
+    other_calls
+        The same call in other languages, each with its name.
     notes
         Sentences on what the reader should know now. They are in the text too, so they hold no
         port, time or address.
@@ -74,6 +76,7 @@ class ServiceCard(ReprMixin):
     schema: Sequence[tuple[str, str, str]] = ()
     who_may_call: str = ""
     curl: str = ""
+    other_calls: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()
     version: str | None = None
 
@@ -98,7 +101,7 @@ class ServiceCard(ReprMixin):
             ("Endpoints", _chips(self.methods) if self.methods else None),
             ("Access", self.who_may_call or None),
             ("Input", _schema_html(self.schema) if self.schema else None),
-            ("Call it", _code(self.curl) if self.curl and is_running else None),
+            ("Call it", self._calls() if self.curl and is_running else None),
         )
         rows = (
             Html(element("dt", label) + element("dd", value))
@@ -131,6 +134,13 @@ class ServiceCard(ReprMixin):
             ),
             class_="nbd-head",
         )
+
+    def _calls(self) -> Html:
+        others = (
+            element("details", element("summary", language), _code(code))
+            for language, code in self.other_calls
+        )
+        return Html(_code(self.curl) + "".join(others))
 
     def _address(self) -> Html:
         if self.browser_url is None:

@@ -16,6 +16,7 @@ from nbdeploy.serving.asgi import (
     send_reply,
 )
 from nbdeploy.serving.errors import ErrorAnswer, answer_of
+from nbdeploy.serving.protocols.error_shapes import in_shape_of
 from nbdeploy.serving.security import (
     LOGIN_PATH,
     AccessPolicy,
@@ -98,7 +99,7 @@ class AccessControl:
         elif refusal.status == _SEE_OTHER:
             await _log_in(send, self.policy().token or "")
         else:
-            await send_reply(send, reply_to(_refused(refusal)))
+            await send_reply(send, reply_to(in_shape_of(scope["path"], _refused(refusal))))
 
     def refusal(self, scope: Scope) -> Refusal | None:
         """Decide on a request: the one function that every lane asks."""
@@ -127,7 +128,8 @@ class AccessControl:
             # Only a body of unknown length has to be watched: the server holds others to theirs.
             receive = self._limited(receive)
         elif int(length) > self._max_body_bytes:
-            await send_reply(send, reply_to(answer_of(BodyTooLargeError(self._max_body_bytes))))
+            answer = answer_of(BodyTooLargeError(self._max_body_bytes))
+            await send_reply(send, reply_to(in_shape_of(scope["path"], answer)))
             return
         if self._is_express(scope["path"]):
             await self._express(scope, receive, send)

@@ -20,7 +20,15 @@ from nbdeploy.models.signature import Signature
 from nbdeploy.serving.inference import InferenceRequest, Prediction
 from nbdeploy.serving.protocols.tables import TABLES, is_table, read_table, write_table
 
-__all__ = ["JSON_FORMATS", "Formats", "NativeRequest", "decode", "encode", "formats_of"]
+__all__ = [
+    "JSON_FORMATS",
+    "Formats",
+    "NativeRequest",
+    "decode",
+    "encode",
+    "formats_of",
+    "table_wanted",
+]
 
 _SHAPES = 'Expected {"features": row or rows}, {"instances": [rows]} or a list of records.'
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
@@ -58,14 +66,14 @@ def formats_of(headers: Iterable[tuple[bytes, bytes]]) -> Formats:
         if name == b"content-type":
             body = value
         elif name == b"accept" and value not in _ANY:
-            answer = _table_among(value)
+            answer = table_wanted(value.decode("latin-1"))
     return Formats(body, answer) if body is not None or answer is not None else JSON_FORMATS
 
 
-def _table_among(accept: bytes) -> str | None:
+def table_wanted(accept: str) -> str | None:
     """Choose what the caller likes best; JSON when nothing that is asked for can be written."""
     wanted: list[tuple[float, str]] = []
-    for part in accept.decode("latin-1").split(","):
+    for part in accept.split(","):
         kind, *parameters = (word.strip().lower() for word in part.split(";"))
         weights = [word[2:] for word in parameters if word.startswith("q=")]
         try:

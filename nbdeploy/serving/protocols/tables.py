@@ -167,7 +167,8 @@ def _read_parquet(body: bytes, signature: Signature) -> Any:
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
-    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+    # Whole numbers beside a null would become floats, which do not hold all of them.
+    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
     return frame
 
 
