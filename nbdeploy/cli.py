@@ -116,6 +116,12 @@ def _add_serve(commands: Any) -> None:
         metavar="NAME",
         help="a Host name that callers may use while there is no token; repeatable",
     )
+    serve.add_argument(
+        "--ssl-certfile", metavar="FILE", help="certificate (PEM): speak https and nothing else"
+    )
+    serve.add_argument(
+        "--ssl-keyfile", metavar="FILE", help="its key (PEM), unless the certificate's file has it"
+    )
     serve.set_defaults(run=_serve)
 
 
@@ -154,13 +160,28 @@ def _serve(options: argparse.Namespace) -> int:
         timeout_graceful_shutdown=10,
         server_header=False,
         proxy_headers=False,
+        ws="none",
+        ssl_certfile=options.ssl_certfile,
+        ssl_keyfile=options.ssl_keyfile,
     )
+    _load_certificate(config)
     server = uvicorn.Server(config)
     # A model that cannot be loaded now cannot be loaded later: end, so that whoever started this
     # command sees it. The log has told why.
     service.health.on_failure(lambda: setattr(server, "should_exit", True))
     server.run()
     return _FAILED if service.health.has_failed else 0
+
+
+def _load_certificate(config: Any) -> None:
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError is one
+        message = (
+            f"The certificate {str(config.ssl_certfile or '')!r} cannot be used: {error}. Expected "
+            "--ssl-certfile and --ssl-keyfile to be PEM files that belong together."
+        )
+        raise ServingError(message) from error
 
 
 def _demo(options: argparse.Namespace) -> int:

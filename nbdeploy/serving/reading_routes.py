@@ -16,6 +16,7 @@ from starlette.responses import Response
 from nbdeploy.exceptions import NbdeployError
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.protocols.native import dump_json
+from nbdeploy.serving.security import OPEN_PATHS
 
 if TYPE_CHECKING:
     from nbdeploy.serving.service import ModelService
@@ -42,6 +43,8 @@ def add_reading_routes(app: FastAPI) -> None:
             responses=_NOT_READY,
             include_in_schema=path == _READY[0],
         )
+    for path in sorted(app.state.service.access.open_paths - OPEN_PATHS):
+        app.add_api_route(path, ready, include_in_schema=False)
     app.add_api_route("/ping", ping, include_in_schema=False)
     app.add_api_route("/model/info", model_info, summary="What is served")
     app.add_api_route("/stats", stats, summary="What the monitor counted")

@@ -218,6 +218,8 @@ class BackgroundServer:
             app,
             http=self._protocol,
             interface="asgi3",
+            # No route speaks WebSocket, and its library would know none of our limits.
+            ws="none",
             log_config=None,
             # Who is behind a proxy is decided by the application, not by whoever sends a header.
             proxy_headers=False,

@@ -61,7 +61,9 @@ class Snippets(ReprMixin):
         )
 
 
-def make_snippets(url: str, row: Any, *, token_file: Path | None = None) -> Snippets:
+def make_snippets(
+    url: str, row: Any, *, token_file: Path | None = None, certificate: Path | None = None
+) -> Snippets:
     """Write the snippets of a service.
 
     Parameters
@@ -72,14 +74,17 @@ def make_snippets(url: str, row: Any, *, token_file: Path | None = None) -> Snip
         A row that the model takes.
     token_file
         Where the token can be read, if one is needed: the snippets read it when they run.
+    certificate
+        The file with the certificate of a service that speaks https.
     """
     body = json.dumps({"features": row}, ensure_ascii=False)
     path = _short(token_file) if token_file is not None else None
+    trusted = _short(certificate.absolute()) if certificate is not None else None
     return Snippets(
-        curl=_curl(url, body, path),
-        python=_python(url, row, path),
-        r=_r(url, body, path),
-        javascript=_javascript(url, body, path),
+        curl=_curl(url, body, path, trusted),
+        python=_python(url, row, path, trusted),
+        r=_r(url, body, path, trusted),
+        javascript=_javascript(url, body, path, trusted),
     )
 
 
@@ -90,10 +95,11 @@ def _short(path: Path) -> str:
         return str(path)
 
 
-def _curl(url: str, body: str, token: str | None) -> str:
+def _curl(url: str, body: str, token: str | None, certificate: str | None) -> str:
     key = f' \\\n  -H "X-API-Key: $(cat {_unquoted_home(token)})"' if token else ""
+    trust = f" --cacert {_unquoted_home(certificate)}" if certificate else ""
     return (
-        f"curl {url}/predict \\\n  -H 'Content-Type: application/json'{key} \\\n"
+        f"curl{trust} {url}/predict \\\n  -H 'Content-Type: application/json'{key} \\\n"
         f"  -d {shlex.quote(body)}"
     )
 
@@ -103,21 +109,22 @@ def _unquoted_home(path: str) -> str:
     return f"~/{shlex.quote(path[2:])}" if path.startswith("~/") else shlex.quote(path)
 
 
-def _python(url: str, row: Any, token: str | None) -> str:
+def _python(url: str, row: Any, token: str | None, certificate: str | None) -> str:
     lines = ["from nbdeploy import Client"]
-    argument = ""
-    if token:
+    files = {"token": token, "certificate": certificate}
+    argument = "".join(f", {name}=Path({path!r})" for name, path in files.items() if path)
+    if argument:
         lines.insert(0, "from pathlib import Path")
-        argument = f", token=Path({token!r})"
     call = f"Client({url!r}{argument}).predict({[row] if not isinstance(row, dict) else row!r})"
     return "\n".join([*lines, "", call])
 
 
-def _r(url: str, body: str, token: str | None) -> str:
+def _r(url: str, body: str, token: str | None, certificate: str | None) -> str:
+    trust = f"\n  req_options(cainfo = {json.dumps(certificate)}) |>" if certificate else ""
     key = f'\n  req_headers("X-API-Key" = readLines({json.dumps(token)})) |>' if token else ""
     return (
         "library(httr2)\n"
-        f'request("{url}/predict") |>{key}\n'
+        f'request("{url}/predict") |>{trust}{key}\n'
         f'  req_body_raw({_r_text(body)}, type = "application/json") |>\n'
         "  req_perform() |> resp_body_json()"
     )
@@ -128,12 +135,14 @@ def _r_text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _javascript(url: str, body: str, token: str | None) -> str:
+def _javascript(url: str, body: str, token: str | None, certificate: str | None) -> str:
     headers = '"Content-Type": "application/json"'
     lines = []
+    if certificate:
+        lines.append(f"// Start with NODE_EXTRA_CA_CERTS={_unquoted_home(certificate)} node ...")
     if token:
         path = json.dumps(token)
-        lines = [
+        lines += [
             'import { readFileSync } from "node:fs";',
             'import { homedir } from "node:os";',
             f'const path = {path}.replace("~", homedir());',

@@ -7,6 +7,8 @@ Also ``{"instances": [...]}`` -> ``{"predictions": [...]}``, and a top-level lis
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +17,16 @@ import orjson
 from nbdeploy.exceptions import RequestError
 from nbdeploy.serving.inference import InferenceRequest, Prediction
 
-__all__ = ["NativeRequest", "decode", "encode"]
+__all__ = ["MAX_ROWS", "MAX_VALUES", "NativeRequest", "check_size", "decode", "encode"]
 
+MAX_ROWS = 1_000_000
+"""The most rows in one request."""
+
+MAX_VALUES = 10_000_000
+"""The most values in one request."""
+
+_SMALL = 64 * 1024
+_BEYOND_JSON = re.compile(rb"NaN|Infinity|\\u[dD][89a-fA-F]")
 _SHAPES = 'Expected {"features": row or rows}, {"instances": [rows]} or a list of records.'
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 _ANSWER_KEYS = {"features": "prediction", "instances": "predictions"}
@@ -44,10 +54,12 @@ def decode(method: str, content_type: bytes | None, body: bytes) -> NativeReques
     Raises
     ------
     RequestError
-        415 if it is no JSON by its Content-Type, 400 if it is malformed.
+        415 if it is no JSON by its Content-Type, 413 if it holds too many rows or values, 400 if
+        it is malformed.
     """
     if content_type is not None and content_type != b"application/json":
         check_content_type(content_type)
+    check_size(body)
     document = parse_json(body)
     if type(document) is dict:
         key = _only_key(document)
@@ -88,12 +100,35 @@ def parse_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        # Its words before and since version 3.13.
+        if "ecursion limit" in error.msg or "depth limit" in error.msg:
+            message = "The body is nested too deeply. " + _SHAPES
+            raise RequestError(message) from None
         problem = f"{error.msg} at position {error.pos}"
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        message = f"The body is not JSON: {problem}."
-        raise RequestError(message) from None
+    # The slow parser, and what it builds, is paid for only where it may do better.
+    if len(body) <= _SMALL or _BEYOND_JSON.search(body) is not None:
+        with suppress(ValueError, RecursionError):
+            return json.loads(body)
+    message = f"The body is not JSON: {problem}."
+    raise RequestError(message) from None
+
+
+def check_size(body: bytes) -> None:
+    """Refuse more rows or values than one request may hold, before they are made.
+
+    Parsed, a few bytes become an object of many: 64 MiB of ``[],`` would take more than a gigabyte.
+    """
+    if len(body) <= MAX_ROWS:
+        return
+    rows = body.count(b"[") + body.count(b"{")
+    values = body.count(b",") + rows
+    for counted, limit, noun in ((rows, MAX_ROWS, "rows"), (values, MAX_VALUES, "values")):
+        if counted > limit:
+            message = (
+                f"The body holds about {counted} {noun}; expected {limit} at most. "
+                "Send them in several requests."
+            )
+            raise RequestError(message, status=413)
 
 
 def dump_json(document: Any) -> bytes:
