@@ -129,6 +129,8 @@ def decide(caller: Caller, policy: AccessPolicy) -> Refusal | None:
             "This service does not answer under this Host name. Call it as 127.0.0.1 or "
             "localhost, or name the host in allowed_hosts=.",
         )
+    if caller.host and not _host_name(caller.host):
+        return Refusal(400, "The Host header is no name of a host, or there are several of them.")
     if caller.origins and not _are_own(caller.origins, caller.host):
         return Refusal(403, "A page of another origin may not call this service.")
     if policy.token is None or caller.path in policy.open_paths:
