@@ -114,13 +114,10 @@ class SendingLimits(asyncio.Protocol):
         if self.transport.is_closing() or not cycle.more_body or cycle.response_complete:
             self._watched = None
             return
-        stood_still = now - self._due
-        if stood_still > _LATE:
-            # The whole process stood still, a cell held its interpreter: the client did nothing.
-            self._body_began += stood_still
-            self._body_moved += stood_still
-        if self.flow.read_paused or cycle.waiting_for_100_continue:
-            # It is we who do not read, or did not ask yet.
+        # The whole process may have stood still, because a cell held its interpreter; or it is we
+        # who do not read, or did not ask for the body yet.
+        is_our_fault = now - self._due > _LATE or self.flow.read_paused
+        if is_our_fault or cycle.waiting_for_100_continue:
             self._body_began += now - self._body_moved
             self._body_moved = now
         allowed = BODY_STALL + self._body_bytes / BODY_RATE
