@@ -70,6 +70,7 @@ _BY_SSH = (
     "You are connected by ssh: the link works once the port is forwarded. VS Code does that by "
     "itself."
 )
+_WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9._:-]+(/[^\s\"'<>]*)?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~%@:+-]+)+")
 _LONGEST_PREFIX = 512
 
@@ -198,8 +199,7 @@ def _forwarded_by_vscode(environment: Mapping[str, str], port: int) -> str | Non
 
 
 def _public(kernel: str, url: str) -> Address:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if _WEB_ADDRESS.fullmatch(url) is None:
         # Relative to the page of the editor, which an output of a notebook does not know.
         return Address(kernel, None, _FORWARDED, is_elsewhere=True)
     return Address(kernel, url, is_elsewhere=True)

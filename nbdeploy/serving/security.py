@@ -118,6 +118,18 @@ def decide(caller: Caller, policy: AccessPolicy) -> Refusal | None:
     >>> decide(Caller("/predict", host="pod:80"), AccessPolicy(token="s3cret")).status
     401
     """
+    refusal = _decide_on_place(caller, policy)
+    if refusal is not None:
+        return refusal
+    if caller.origins and not _are_own(caller.origins, caller.host):
+        return Refusal(403, "A page of another origin may not call this service.")
+    if policy.token is None or caller.path in policy.open_paths or _shows(policy.token, caller):
+        return None
+    return Refusal(401, "Send the token as 'Authorization: Bearer TOKEN' or as 'X-API-Key: TOKEN'.")
+
+
+def _decide_on_place(caller: Caller, policy: AccessPolicy) -> Refusal | None:
+    """Turn away who calls from the wrong machine, or under a wrong name."""
     guarded_by_address = policy.token is None and policy.loopback_only
     if guarded_by_address and not _is_local_peer(caller.address):
         return Refusal(403, "This service has no token and answers only this machine.")
@@ -131,14 +143,6 @@ def decide(caller: Caller, policy: AccessPolicy) -> Refusal | None:
         )
     if caller.host and not _host_name(caller.host):
         return Refusal(400, "The Host header is no name of a host, or there are several of them.")
-    if caller.origins and not _are_own(caller.origins, caller.host):
-        return Refusal(403, "A page of another origin may not call this service.")
-    if policy.token is None or caller.path in policy.open_paths:
-        return None
-    if not _shows(policy.token, caller):
-        return Refusal(
-            401, "Send the token as 'Authorization: Bearer TOKEN' or as 'X-API-Key: TOKEN'."
-        )
     return None
 
 
