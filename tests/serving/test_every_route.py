@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import sys
 
 import pytest
 from sklearn.datasets import load_iris
@@ -41,8 +42,15 @@ SAMPLES = {"method": [*METHODS, "nope"], "name": ["start.js", "iris"]}
 
 def paths_of(app):
     """Every path that the application answers or describes, with values for its parameters."""
-    templates = {*_templates(app.routes), *app.openapi()["paths"]}
+    templates = {*_templates(app.routes), *app.openapi()["paths"], *_endpoints()}
     return sorted({path for template in templates for path in _filled(template)})
+
+
+def _endpoints():
+    """Paths that the package answers besides FastAPI's routes: a table named so tells them."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("nbdeploy.serving."):
+            yield from (endpoint.path for endpoint in getattr(module, "ENDPOINTS", ()))
 
 
 def _templates(routes, prefix=""):
