@@ -26,6 +26,7 @@ MAX_VALUES = 10_000_000
 """The most values in one request."""
 
 _SMALL = 64 * 1024
+_MOST_DIGITS = 300
 _BEYOND_JSON = re.compile(rb"NaN|Infinity|\\u[dD][89a-fA-F]")
 _SHAPES = 'Expected {"features": row or rows}, {"instances": [rows]} or a list of records.'
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
@@ -108,9 +109,14 @@ def parse_json(body: bytes) -> Any:
     # The slow parser, and what it builds, is paid for only where it may do better.
     if len(body) <= _SMALL or _BEYOND_JSON.search(body) is not None:
         with suppress(ValueError, RecursionError):
-            return json.loads(body)
+            return json.loads(body, parse_int=_whole_number)
     message = f"The body is not JSON: {problem}."
     raise RequestError(message) from None
+
+
+def _whole_number(digits: str) -> int | float:
+    """Read a whole number; one beyond every float is infinite, as 1e999 is."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def check_size(body: bytes) -> None:
