@@ -147,8 +147,8 @@ class ServiceCard(ReprMixin):
     def _browser(self) -> Html | None:
         through = None if self.browser_url is None or self._is_direct() else self.browser_url
         page = link(through, "Open the page", class_="nbd-url") if through else None
-        parts = [part for part in (page, escape(self.browser_note)) if part]
-        return Html(" ".join(parts)) if parts else None
+        note = element("div", self.browser_note) if self.browser_note else None
+        return Html((page or "") + (note or "")) or None
 
     def _is_direct(self) -> bool:
         """Tell whether the browser opens what programs call."""
