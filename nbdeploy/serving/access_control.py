@@ -137,7 +137,10 @@ class AccessControl:
         if self._is_express(scope["path"]):
             await self._express(scope, receive, send)
         else:
-            scope["root_path"] = forwarded_prefix(scope)
+            prefix = forwarded_prefix(scope)
+            if not scope["path"].startswith(prefix or "/"):
+                # Only then does the router see the path that the decision was made on.
+                scope["root_path"] = prefix
             await self._app(scope, receive, _with_headers(send))
 
     def _limited(self, receive: Receive) -> Receive:

@@ -351,6 +351,14 @@ def test_jupyter_server_proxy_cve_2024_28179_no_websocket_without_a_token(guarde
     assert ask(guarded, "GET", "/stats", **behind)[0] == 401
 
 
+@pytest.mark.parametrize("path", ["/v2/health/ready", "/health/live", "/v2/health/live"])
+def test_jupyter_server_proxy_gcv9_no_prefix_turns_an_open_path_into_another(guarded, path):
+    for prefix in ("/v2", "/v2/health", "/health", path):
+        status, _, body = ask(guarded, "GET", path, **{"X-Forwarded-Prefix": prefix})
+        assert status == 200
+        assert set(json.loads(body)) <= {"live", "ready", "status"}
+
+
 # jupyter_server: GHSA-p737: the token was logged with the headers; GHSA-h56g: answers held
 # tracebacks.
 
