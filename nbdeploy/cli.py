@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 from collections.abc import Sequence
@@ -128,6 +129,7 @@ def _add_serve(commands: Any) -> None:
 def _serve(options: argparse.Namespace) -> int:
     import uvicorn  # noqa: PLC0415 -- only this command serves
 
+    from nbdeploy.serving.event_loop import new_event_loop  # noqa: PLC0415 -- as above
     from nbdeploy.serving.http_protocol import http_protocol  # noqa: PLC0415 -- as above
     from nbdeploy.serving.security import is_loopback  # noqa: PLC0415 -- as above
     from nbdeploy.serving.service import ModelService  # noqa: PLC0415 -- as above
@@ -169,7 +171,8 @@ def _serve(options: argparse.Namespace) -> int:
     # A model that cannot be loaded now cannot be loaded later: end, so that whoever started this
     # command sees it. The log has told why.
     service.health.on_failure(lambda: setattr(server, "should_exit", True))
-    server.run()
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(server.serve())
     return _FAILED if service.health.has_failed else 0
 
 

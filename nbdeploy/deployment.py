@@ -359,6 +359,7 @@ class Deployment(ReprMixin):
             name=self.name,
             host=options.host,
             port=options.port,
+            websockets=False,
             ssl_certfile=options.ssl_certfile,
             ssl_keyfile=options.ssl_keyfile,
         ).start()

@@ -192,6 +192,9 @@ class HeadLimit(asyncio.Protocol):
         self._in_head = False
         self._in_body = True
         super().on_headers_complete()  # type: ignore[misc]
+
+    def on_chunk_header(self) -> None:
+        """Keep nothing of the headers that may follow the chunks."""
         self.headers = _Nothing()
 
     def on_message_complete(self) -> None:
