@@ -24,7 +24,7 @@ from nbdeploy.models.compiled import Declined
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
-from nbdeploy.serving.addresses import Address, address_of, browser_page, surroundings
+from nbdeploy.serving.addresses import address_of, browser_note, browser_page, surroundings
 from nbdeploy.serving.lane import ERROR_ID_HEADER
 from nbdeploy.serving.names import checked_name, name_from
 from nbdeploy.serving.routing import NOT_COMPILED, Route, route_from_file, route_from_model
@@ -43,10 +43,6 @@ from nbdeploy.try_it import TryIt
 
 __all__ = ["Deployment", "deploy", "deployments", "stop_all"]
 
-_NAME_IT = (
-    "Without a token the page answers only under the names in allowed_hosts=: put the name there "
-    "that your browser shows for Jupyter."
-)
 _live: dict[str, Deployment] = {}
 _lock = threading.RLock()
 
@@ -414,7 +410,7 @@ class Deployment(ReprMixin):
             state="running" if is_running else "stopped",
             url=self.url,
             browser_url=self._address.page("docs") if self._token_file is None else None,
-            browser_note=_browser_note(self._address, self._service.access),
+            browser_note=browser_note(self._address, self._service.access),
             methods=tuple(f"/{method}" for method in route.predictor.methods),
             schema=tuple(route.signature.describe()),
             who_may_call=_who_may_call(self._service.access, self._options),
@@ -523,15 +519,6 @@ def _speed_note(route: Route) -> tuple[str, ...]:
 def _is_shared() -> bool:
     # A browser that comes by the name of another machine cannot be told from a foreign page.
     return is_shared_machine() or address_of("http://127.0.0.1:80", surroundings()).is_elsewhere
-
-
-def _browser_note(address: Address, access: AccessPolicy) -> str:
-    if access.token is None:
-        is_refused = address.is_elsewhere and address.browser and not access.allowed_hosts
-        return f"{address.note} {_NAME_IT}".strip() if is_refused else address.note
-    if address.browser is None and not address.asks_colab:
-        return address.note
-    return f"open() gives a link that works once, within a minute. {address.note}".strip()
 
 
 def _who_may_call(access: AccessPolicy, options: _Options) -> str:

@@ -36,13 +36,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from nbdeploy.exceptions import ServingError
-from nbdeploy.serving.security import is_loopback
+from nbdeploy.serving.security import AccessPolicy, is_loopback
 
 __all__ = [
     "Address",
     "Jupyter",
     "Surroundings",
     "address_of",
+    "browser_note",
     "browser_page",
     "came_encrypted",
     "forwarded_prefix",
@@ -69,6 +70,10 @@ _FORWARDED = (
 _BY_SSH = (
     "You are connected by ssh: the link works once the port is forwarded. VS Code does that by "
     "itself."
+)
+_NAME_IT = (
+    "Without a token the page answers only under the names in allowed_hosts=: put the name there "
+    "that your browser shows for Jupyter."
 )
 _WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9._:-]+(/[^\s\"'<>]*)?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~%@:+-]+)+")
@@ -240,6 +245,16 @@ def browser_page(address: Address, path: str) -> str:
     if page is None:
         raise ServingError(address.note)
     return page
+
+
+def browser_note(address: Address, access: AccessPolicy) -> str:
+    """Write how a service is opened in a browser, where that is not plain; or why it is not."""
+    if access.token is None:
+        is_refused = address.is_elsewhere and address.browser and not access.allowed_hosts
+        return f"{address.note} {_NAME_IT}".strip() if is_refused else address.note
+    if address.browser is None and not address.asks_colab:
+        return address.note
+    return f"open() gives a link that works once, within a minute. {address.note}".strip()
 
 
 def _ask_colab(port: int) -> str:

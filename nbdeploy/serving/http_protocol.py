@@ -127,7 +127,7 @@ def http_protocol(
     # Only the protocol on httptools tells its subclasses where a request stands.
     has_callbacks = hasattr(base, "on_message_complete")
     if has_callbacks:
-        bases = (HeaderDeadline, SendingLimits, HeadLimit, base)
+        bases = (HeaderDeadline, HeadLimit, base)
     if direct is not None and has_callbacks:
         settings["direct"] = staticmethod(direct)
         settings["direct_paths"] = {f"/{method}".encode(): f"/{method}" for method in METHODS}

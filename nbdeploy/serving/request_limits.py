@@ -65,13 +65,8 @@ class SendingLimits(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse, then see whether a body is on its way, and whether it is still wanted."""
         super().data_received(data)
-        cycle = self.cycle
-        if cycle is None or not cycle.more_body:
-            return
-        if cycle is self._lingering:
-            self._discard(len(data))
-        elif not cycle.response_complete:
-            self._body_has_moved(cycle, len(data))
+        if self.cycle is not None and self.cycle.more_body:
+            self._body_has_come(len(data))
 
     def on_response_complete(self) -> None:
         """See whether the answer came before the body was complete."""
@@ -92,6 +87,12 @@ class SendingLimits(asyncio.Protocol):
         """Answer what is no HTTP, in the form that every error has."""
         self.transport.write(_NOT_HTTP)
         self.transport.close()
+
+    def _body_has_come(self, size: int) -> None:
+        if self.cycle is self._lingering:
+            self._discard(size)
+        elif not self.cycle.response_complete:
+            self._body_has_moved(self.cycle, size)
 
     def _body_has_moved(self, cycle: Any, size: int) -> None:
         self._body_moved = self.loop.time()
@@ -155,14 +156,13 @@ class SendingLimits(asyncio.Protocol):
             self.transport.close()
 
 
-class HeadLimit(asyncio.Protocol):
-    """A limit to the head of a request; for uvicorn's protocol on httptools, which has none.
+class HeadLimit(SendingLimits):
+    """A limit to the head of a request too; for uvicorn's protocol on httptools, which has none.
 
     It also ignores trailers, the headers after a body: uvicorn would take them for headers, after
     whoever stands in front has looked at those.
     """
 
-    transport: asyncio.Transport
     headers: list[tuple[bytes, bytes]]
 
     _in_head = False
@@ -175,11 +175,14 @@ class HeadLimit(asyncio.Protocol):
         if is_large and data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES) < 0:
             self._refuse_head()
             return
-        super().data_received(data)
+        # Around the method that this one stands for: every call counts here.
+        super(SendingLimits, self).data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse_head()
+        elif self.cycle is not None and self.cycle.more_body:
+            self._body_has_come(len(data))
 
     def on_message_begin(self) -> None:
         """Begin a head."""
