@@ -177,6 +177,7 @@ def test_behind_a_proxy_the_cookie_keeps_to_the_services_own_path(model, monkeyp
 
 def test_a_token_file_is_its_owners_alone(model, tmp_path, monkeypatch):
     monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path / "config"))
+    (tmp_path / "config" / "tokens").mkdir(parents=True, mode=0o755)
     with deploy(model, name="iris", token="s3cret"):
         assert token_path("iris").stat().st_mode & 0o777 == 0o600
         assert token_path("iris").parent.stat().st_mode & 0o777 == 0o700

@@ -68,6 +68,7 @@ def test_headers_that_never_end_are_answered_408_and_hung_up_on(connect):
     client.sendall(b"GET / HTTP/1.1\r\nhost: t\r\n")
     answer, seconds = everything_from(client)
     assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'{"detail":"The headers did not come in time.' in answer
     assert seconds < TIMEOUT + 1
 
 
@@ -138,7 +139,8 @@ def test_one_client_too_many_is_answered_503(connect):
         assert client.recv(65536).endswith(b"answered")
     answer, _ = everything_from(connect())
     assert answer.startswith(b"HTTP/1.1 503 ")
-    assert b"retry-after" in answer
+    assert b"retry-after: 1\r\n" in answer
+    assert b'{"detail":"Too many clients are connected.' in answer
     kept[0].close()
     time.sleep(0.1)
     client = connect()

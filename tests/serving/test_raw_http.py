@@ -11,6 +11,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -136,3 +138,34 @@ def test_what_is_strange_but_right_is_answered(outcomes):
 
     assert {"a trailer", "requests sent at once", "a body on GET"} <= answered
     assert "no length at all" not in answered
+
+
+@pytest.fixture(scope="module")
+def service_address():
+    iris = load_iris()
+    model = LogisticRegression(max_iter=500).fit(iris.data, iris.target)
+    service = ModelService(route_from_model(model), name="iris", token=None)
+    with BackgroundServer(service.app, name="iris") as server:
+        yield server.host, server.port
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([GOOD, *(raw.sent for raw in CASES.values() if 0 < len(raw.sent) < 500)]),
+    st.lists(
+        st.tuples(st.integers(0, 500), st.integers(0, 12), st.binary(max_size=6)),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_whatever_is_changed_in_a_request_nothing_fails(service_address, sent, changes):
+    for start, length, put in changes:
+        place = start % len(sent)
+        sent = sent[:place] + put + sent[place + length :] or b"x"
+
+    answer, seconds = send(service_address, Raw(sent, "half close"))
+    following, _ = send(service_address, Raw(GOOD))
+
+    assert seconds < LONGEST
+    assert all(status < 500 for status in Outcome(answer, seconds, 0).statuses), (sent, answer)
+    assert following.startswith(b"HTTP/1.1 200 ")
