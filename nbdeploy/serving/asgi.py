@@ -9,9 +9,11 @@ from nbdeploy.serving.errors import ErrorAnswer
 from nbdeploy.serving.protocols.native import dump_json
 
 __all__ = [
+    "JSON",
     "SAFE_HEADERS",
     "STARTED",
     "App",
+    "Headers",
     "Message",
     "Receive",
     "Reply",
@@ -31,6 +33,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 STARTED = "nbdeploy.started"
 """Under this key of a scope is the prediction that began when its body came in."""
 
+JSON = b"application/json"
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 SAFE_HEADERS = (
     _NO_SNIFFING,
@@ -42,20 +45,25 @@ SAFE_HEADERS = (
 """What every page and every reading carries, unless it says it differently itself: nothing guesses
 its type, tells of it, keeps it, takes it into another site's page or lets it load anything."""
 
-_JSON = (b"content-type", b"application/json")
-
 
 class Reply(NamedTuple):
-    """An answer in JSON: status, body, and what else its head says."""
+    """An answer: status, body, what else its head says, and the media type of the body."""
 
     status: int
     body: bytes
     headers: Headers = ()
+    kind: bytes = JSON
 
     def head(self) -> Headers:
-        """Give all headers. Answers to POST are never kept: they need no word on it."""
-        length = (b"content-length", b"%d" % len(self.body))
-        return (_JSON, _NO_SNIFFING, length, *self.headers)
+        """Give all headers."""
+        return (*self.head_without_length(), (b"content-length", b"%d" % len(self.body)))
+
+    def head_without_length(self) -> Headers:
+        """Give what is the same for many answers.
+
+        Answers to POST are never kept: they need no word on it.
+        """
+        return ((b"content-type", self.kind), _NO_SNIFFING, *self.headers)
 
 
 def reply_to(answer: ErrorAnswer) -> Reply:

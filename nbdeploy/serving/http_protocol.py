@@ -9,7 +9,8 @@ from typing import Any, cast
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from nbdeploy.models.predictor import METHODS
-from nbdeploy.serving.direct import Direct, DirectAnswers
+from nbdeploy.serving.direct import DirectAnswers
+from nbdeploy.serving.direct_lane import DirectLane
 from nbdeploy.serving.raw_answers import raw_answer
 from nbdeploy.serving.request_limits import HeadLimit, SendingLimits
 
@@ -103,7 +104,7 @@ def http_protocol(
     *,
     header_timeout: float = HEADER_TIMEOUT,
     connection_limit: int = CONNECTION_LIMIT,
-    direct: Direct | None = None,
+    direct: DirectLane | None = None,
     base: type[asyncio.Protocol] = AutoHTTPProtocol,
 ) -> type[asyncio.Protocol]:
     """Return a protocol class for ``uvicorn.Config(http=...)``.
@@ -115,7 +116,7 @@ def http_protocol(
     connection_limit
         Connections at the same time, idle ones included; one more is answered 503.
     direct
-        What answers small predictions where their bytes arrive, see `DirectAnswers`.
+        The lane of small predictions, see `DirectAnswers`.
     base
         A protocol of uvicorn: the faster one that is installed.
     """
@@ -129,7 +130,7 @@ def http_protocol(
     if has_callbacks:
         bases = (HeaderDeadline, HeadLimit, base)
     if direct is not None and has_callbacks:
-        settings["direct"] = staticmethod(direct)
+        settings["direct"] = direct
         settings["direct_paths"] = {f"/{method}".encode(): f"/{method}" for method in METHODS}
-        bases = (*bases[:-1], DirectAnswers, base)
+        bases = (DirectAnswers, *bases)
     return cast("type[asyncio.Protocol]", type(base.__name__, bases, settings))

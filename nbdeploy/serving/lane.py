@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 
 from nbdeploy.exceptions import NbdeployError, RequestError
-from nbdeploy.serving.asgi import STARTED, Receive, Reply, Scope, Send, reply_to, send_reply
+from nbdeploy.models.signature import Signature
+from nbdeploy.serving.asgi import JSON, STARTED, Receive, Reply, Scope, Send, reply_to, send_reply
 from nbdeploy.serving.eager import finish
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.inference import Inference, check_method
 from nbdeploy.serving.protocols import native
 
-__all__ = ["ERROR_ID_HEADER", "PredictionLane", "content_type_of"]
+__all__ = ["ERROR_ID_HEADER", "PredictionLane"]
 
 ERROR_ID_HEADER = "X-Error-ID"
 """Names the record of a failed request: in the kernel, `ModelMonitor.find_error` finds it."""
@@ -57,24 +58,26 @@ class PredictionLane:
         except NbdeployError as error:
             await send_reply(send, self._explained(error))
         else:
-            content_type = content_type_of(scope)
-            await send_reply(send, await self.respond(method, content_type, body))
+            formats = native.formats_of(scope["headers"])
+            await send_reply(send, await self.respond(method, formats, body))
 
-    async def respond(self, method: str, content_type: bytes | None, body: bytes) -> Reply:
+    async def respond(self, method: str, formats: native.Formats, body: bytes) -> Reply:
         """Answer a request whose body is there; any error becomes its answer."""
         try:
-            request = native.decode(method, content_type, body)
+            request = native.decode(method, formats.body, body, self._signature)
             prediction = await self._inference.predict(request.inference)
-            return Reply(
-                200,
-                native.encode(prediction, request.answer_key),
-                ((b"x-model-version", prediction.version.encode("latin-1")),),
-            )
+            version = ((b"x-model-version", prediction.version.encode("latin-1")),)
+            kind = formats.answer
+            answer = native.encode(prediction, request.answer_key, kind)
+            return Reply(200, answer, version, kind.encode() if kind else JSON)
         except NbdeployError as error:
             return self._explained(error)
         except Exception as error:
             logger.exception("A request failed in a way that nobody planned")
             return self._explained(error)
+
+    def _signature(self) -> Signature:
+        return self._inference.current_route().signature
 
     def _method_of(self, scope: Scope) -> str:
         method: str = scope["path"].rpartition("/")[2]
@@ -104,12 +107,3 @@ async def _read(receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         more = message.get("more_body", False)
     return b"".join(parts) if len(parts) > 1 else parts[0]
-
-
-def content_type_of(scope: Scope) -> bytes | None:
-    """Give the header of that name, if there was one."""
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            found: bytes = value
-            return found
-    return None

@@ -165,19 +165,23 @@ class HeadLimit(SendingLimits):
 
     headers: list[tuple[bytes, bytes]]
 
+    # What `DirectAnswers` tells of requests that it does not pass on.
+    is_between_requests = False
+    _held: list[bytes] | None = None
+
     _in_head = False
     _in_body = False
     _head_bytes = 0
 
     def data_received(self, data: bytes) -> None:
         """Parse, unless the head is too large."""
-        is_large = len(data) > MAX_HEAD_BYTES and not self._in_body
+        is_large = len(data) > MAX_HEAD_BYTES and not self._in_body and self._held is None
         if is_large and data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES) < 0:
             self._refuse_head()
             return
         # Around the method that this one stands for: every call counts here.
         super(SendingLimits, self).data_received(data)
-        if self._in_head:
+        if self._in_head and not self.is_between_requests and self._held is None:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse_head()

@@ -19,6 +19,7 @@ from nbdeploy.serving.cell_output import CellOutput
 from nbdeploy.serving.event_loop import new_event_loop
 from nbdeploy.serving.listener import release_descriptor
 from nbdeploy.serving.log_ring import LogRing, LogTap
+from nbdeploy.serving.thread_settings import quick_switching
 
 __all__ = ["Application", "HostedApplication", "ServerThread"]
 
@@ -186,6 +187,7 @@ class ServerThread(threading.Thread):
             stack.callback(self._listener.close)
             for tap in _TAPS:
                 stack.enter_context(tap.open())
+            stack.enter_context(quick_switching())
             self.app.adopt_context()
             try:
                 self._run_loop()

@@ -19,18 +19,19 @@ from starlette.responses import Response
 from starlette.routing import Route as HttpRoute
 
 from nbdeploy.exceptions import NbdeployError, RequestError
+from nbdeploy.machine import usable_cpus
 from nbdeploy.models.predictor import METHODS
 from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.access_control import AccessControl
-from nbdeploy.serving.asgi import Receive, Reply, Scope, Send
+from nbdeploy.serving.asgi import Receive, Scope, Send
 from nbdeploy.serving.batching import MAX_BATCH_ROWS, MicroBatcher
+from nbdeploy.serving.direct_lane import DirectLane
 from nbdeploy.serving.docs_page import add_docs_routes
-from nbdeploy.serving.eager import Started, start
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference
-from nbdeploy.serving.lane import PredictionLane, content_type_of
+from nbdeploy.serving.lane import PredictionLane
 from nbdeploy.serving.reading_routes import add_reading_routes, json_response
 from nbdeploy.serving.routing import Route, route_from_file
 from nbdeploy.serving.schemas import PredictionRequest, describe_paths
@@ -40,12 +41,15 @@ from nbdeploy.serving.security import (
     choose_token,
     open_paths_of,
 )
+from nbdeploy.serving.thread_settings import serving_thread
 
 __all__ = ["ModelService", "PredictionRequest"]
 
 logger = logging.getLogger("nbdeploy")
 
 _VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+# A thread that calls a model also takes memory for its rows.
+_MOST_CORES = 4
 _EXPRESS = frozenset(f"/{method}" for method in METHODS)
 
 
@@ -54,14 +58,7 @@ class _Application(FastAPI):
 
     gate: AccessControl
     lane: PredictionLane
-
-    def direct(self, scope: Scope, body: bytes) -> Reply | Started[Reply] | None:
-        """Answer, or begin to, what is predicted without waiting; leave strangers to the gate."""
-        # Middleware that a user adds sees every request: then there is no shorter way.
-        if self.user_middleware or self.gate.refusal(scope) is not None:
-            return None
-        method = scope["path"][1:]
-        return start(self.lane.respond(method, content_type_of(scope), body))
+    direct: DirectLane
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.gate(scope, receive, send)
@@ -100,7 +97,7 @@ class ModelService:
     batch_timeout
         Seconds that a request waits for others to share a call with; by default none waits.
     max_concurrency
-        Calls of the model at once. More than one helps only a model that itself waits.
+        Calls of the model at once; by default one, and as many long ones as there are cores.
     max_queue
         Requests that may wait; the next gets 503 with Retry-After.
 
@@ -137,7 +134,7 @@ class ModelService:
         timeout: float = 30.0,
         max_batch_size: int | None = None,
         batch_timeout: float = 0.0,
-        max_concurrency: int = 1,
+        max_concurrency: int | None = None,
         max_queue: int = 1024,
     ) -> None:
         route: Route | None = None
@@ -161,7 +158,8 @@ class ModelService:
             timeout=timeout,
             max_batch_size=max_batch_size or MAX_BATCH_ROWS,
             batch_timeout=batch_timeout,
-            concurrency=max_concurrency,
+            concurrency=max_concurrency or 1,
+            wide_concurrency=max_concurrency or _cores(),
         )
         self.monitor.attach("batching", self._batcher.stats)
         self.inference = Inference(
@@ -249,6 +247,13 @@ class ModelService:
             policy=lambda: self.access,
             codes=self.codes,
         )
+        app.direct = DirectLane(
+            app.lane,
+            gate=app.gate,
+            batcher=self._batcher,
+            # Middleware that a user adds sees every request: then there is no shorter way.
+            is_open=lambda: not app.user_middleware,
+        )
         app.add_exception_handler(HTTPException, _http_error)
         app.state.service = self
         add_reading_routes(app)
@@ -274,7 +279,8 @@ class ModelService:
         if self.inference.route is None:
             loading = asyncio.create_task(asyncio.to_thread(self._load_in_background))
         try:
-            yield
+            with serving_thread():
+                yield
         finally:
             if loading is not None:
                 loading.cancel()
@@ -287,6 +293,10 @@ class ModelService:
             # The server stays up, not ready, so that its log can be read.
             self.health.fail(f"{type(error).__name__}: {error}")
             logger.error("%s cannot load its model: %s", self.name, error)  # noqa: TRY400 -- no traceback in a shared log
+
+
+def _cores() -> int:
+    return min(_MOST_CORES, max(1, int(usable_cpus())))
 
 
 def access_policy(token: str | None, allowed_hosts: Iterable[str]) -> AccessPolicy:
