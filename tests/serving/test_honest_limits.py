@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 
 from nbdeploy import deploy, stop_all
 from nbdeploy.serving.protocols import native
-from nbdeploy.serving.protocols.native import check_size
+from nbdeploy.serving.protocols.sizes import check_json_size
 
 IRIS = load_iris()
 ROW = [5.1, 3.5, 1.4, 0.2]
@@ -112,7 +112,7 @@ def test_a_request_of_very_many_rows_is_answered(service):
     rows = np.tile(ROW, (100_000, 1))
     body = json.dumps({"instances": rows.tolist()}).encode()
 
-    check_size(body)
+    check_json_size(body)
     assert len(post(service, body).json()["predictions"]) == 100_000
 
 

@@ -20,25 +20,17 @@ import orjson
 from nbdeploy.exceptions import RequestError
 from nbdeploy.models.signature import Signature
 from nbdeploy.serving.inference import InferenceRequest, Prediction
+from nbdeploy.serving.protocols.sizes import check_json_size
 from nbdeploy.serving.protocols.tables import TABLES, is_table, read_table, write_table
 
 __all__ = [
     "JSON_FORMATS",
-    "MAX_ROWS",
-    "MAX_VALUES",
     "Formats",
     "NativeRequest",
-    "check_size",
     "decode",
     "encode",
     "formats_of",
 ]
-
-MAX_ROWS = 1_000_000
-"""The most rows in one request."""
-
-MAX_VALUES = 10_000_000
-"""The most values in one request."""
 
 _SMALL = 64 * 1024
 _MOST_DIGITS = 300
@@ -133,8 +125,7 @@ def decode(
                 InferenceRequest(method, read_table(kind, body, signature())), "prediction"
             )
         check_content_type(content_type)
-    if len(body) > MAX_ROWS:
-        check_size(body)
+    check_json_size(body)
     document = parse_json(body)
     if type(document) is dict:
         key = _only_key(document)
@@ -206,22 +197,6 @@ def parse_json(body: bytes) -> Any:
 def _whole_number(digits: str) -> int | float:
     """Read a whole number; one beyond every float is infinite, as 1e999 is."""
     return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
-
-
-def check_size(body: bytes) -> None:
-    """Refuse more rows or values than one request may hold, before they are made.
-
-    Parsed, a few bytes become an object of many: 64 MiB of ``[],`` would take more than a gigabyte.
-    """
-    rows = body.count(b"[") + body.count(b"{")
-    values = body.count(b",") + rows
-    for counted, limit, noun in ((rows, MAX_ROWS, "rows"), (values, MAX_VALUES, "values")):
-        if counted > limit:
-            message = (
-                f"The body holds about {counted} {noun}; expected {limit} at most. "
-                "Send them in several requests."
-            )
-            raise RequestError(message, status=413)
 
 
 def dump_json(document: Any) -> bytes:
