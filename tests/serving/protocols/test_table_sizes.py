@@ -152,9 +152,10 @@ def test_parquet_is_read_with_its_missing_values():
 
 def test_text_that_points_outside_of_the_body_is_refused():
     # Arrow itself does not look: it would show what lies behind in memory, or crash.
-    offsets = pa.py_buffer(np.array([0, 5, 2_000_000], np.int32).tobytes())
-    texts = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"hello")])
-    body = ipc(pa.table({"n": [1.0, 2.0], "kind": texts}))
+    body = ipc(pa.table({"n": [1.0, 2.0], "kind": ["hello", "world"]}))
+    offsets = struct.pack("<3i", 0, 5, 10)
+    assert body.count(offsets) == 1
+    body = body.replace(offsets, struct.pack("<3i", 0, 5, 2_000_000))
 
     assert status_of(STREAM, body, FRAME) == 400
 
