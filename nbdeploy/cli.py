@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 from collections.abc import Sequence
@@ -132,12 +133,19 @@ def _add_serve(commands: Any) -> None:
         metavar="NAME",
         help="a Host name that callers may use while there is no token; repeatable",
     )
+    serve.add_argument(
+        "--ssl-certfile", metavar="FILE", help="certificate (PEM): speak https and nothing else"
+    )
+    serve.add_argument(
+        "--ssl-keyfile", metavar="FILE", help="its key (PEM), unless the certificate's file has it"
+    )
     serve.set_defaults(run=_serve)
 
 
 def _serve(options: argparse.Namespace) -> int:
     import uvicorn  # noqa: PLC0415 -- only this command serves
 
+    from nbdeploy.serving.event_loop import new_event_loop  # noqa: PLC0415 -- as above
     from nbdeploy.serving.http_protocol import http_protocol  # noqa: PLC0415 -- as above
     from nbdeploy.serving.listener import bind_listener  # noqa: PLC0415 -- as above
     from nbdeploy.serving.security import is_loopback  # noqa: PLC0415 -- as above
@@ -169,7 +177,11 @@ def _serve(options: argparse.Namespace) -> int:
         timeout_graceful_shutdown=10,
         server_header=False,
         proxy_headers=False,
+        ws="none",
+        ssl_certfile=options.ssl_certfile,
+        ssl_keyfile=options.ssl_keyfile,
     )
+    _load_certificate(config)
     server = uvicorn.Server(config)
     # A model that cannot be loaded now cannot be loaded later: end, so that whoever started this
     # command sees it. The log has told why.
@@ -178,7 +190,8 @@ def _serve(options: argparse.Namespace) -> int:
     listener = bind_listener(options.host, options.port or None)
     port = listener.getsockname()[1]
     _tell(f"nbdeploy: {service.name} listens on {options.host}, port {port}. Ctrl+C stops it.")
-    server.run(sockets=[listener])
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(server.serve(sockets=[listener]))
     return _FAILED if service.health.has_failed else 0
 
 
@@ -188,6 +201,17 @@ def _port(text: str) -> int:
         message = f"{port} is no port; expected 0 to 65535"
         raise argparse.ArgumentTypeError(message)
     return port
+
+
+def _load_certificate(config: Any) -> None:
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError is one
+        message = (
+            f"The certificate {str(config.ssl_certfile or '')!r} cannot be used: {error}. Expected "
+            "--ssl-certfile and --ssl-keyfile to be PEM files that belong together."
+        )
+        raise ServingError(message) from error
 
 
 def _demo(options: argparse.Namespace) -> int:

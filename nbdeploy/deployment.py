@@ -6,7 +6,7 @@ import atexit
 import inspect
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,13 +24,21 @@ from nbdeploy.models.compiled import Declined
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
+from nbdeploy.serving.addresses import address_of, browser_note, browser_page, surroundings
 from nbdeploy.serving.names import checked_name, name_from
 from nbdeploy.serving.routing import NOT_COMPILED, Route, route_from_file, route_from_model
-from nbdeploy.serving.security import LOGIN_PATH, AccessPolicy, choose_token, is_loopback
+from nbdeploy.serving.security import (
+    LOGIN_PATH,
+    AccessPolicy,
+    choose_token,
+    is_loopback,
+    is_shared_machine,
+)
 from nbdeploy.serving.server import BackgroundServer
 from nbdeploy.serving.service import ModelService
 from nbdeploy.serving.snippets import Snippets, make_snippets
 from nbdeploy.serving.token_file import remove_token, write_token
+from nbdeploy.try_it import TryIt
 
 __all__ = ["Deployment", "deploy", "deployments", "stop_all"]
 
@@ -52,6 +60,8 @@ class _Options:
     batch_timeout: float
     max_concurrency: int | None
     max_queue: int
+    ssl_certfile: Path | None
+    ssl_keyfile: Path | None
 
 
 def deploy(
@@ -72,6 +82,8 @@ def deploy(
     max_concurrency: int | None = None,
     max_queue: int = 1024,
     timeout: float = 30.0,
+    ssl_certfile: str | os.PathLike[str] | None = None,
+    ssl_keyfile: str | os.PathLike[str] | None = None,
 ) -> Deployment:
     """Serve a model over HTTP from this process, and return at once.
 
@@ -121,6 +133,10 @@ def deploy(
         Requests that may wait; more are refused with 503.
     timeout
         Seconds until a request is given up.
+    ssl_certfile
+        A PEM file with a certificate: the service then speaks https and nothing else.
+    ssl_keyfile
+        A PEM file with its key, unless the certificate's file holds it.
 
     Returns
     -------
@@ -137,6 +153,8 @@ def deploy(
         If the model cannot be saved, or the file is missing, corrupted or not trusted.
     PortInUseError
         If another program listens on `port`.
+    StartupError
+        If the certificate cannot be used.
 
     Examples
     --------
@@ -159,6 +177,8 @@ def deploy(
         batch_timeout=batch_timeout,
         max_concurrency=max_concurrency,
         max_queue=max_queue,
+        ssl_certfile=Path(ssl_certfile) if ssl_certfile is not None else None,
+        ssl_keyfile=Path(ssl_keyfile) if ssl_keyfile is not None else None,
     )
     # A wrong address is told before time is spent on the model.
     choose_token(token, host=host, expose=expose, is_shared=lambda: False)
@@ -262,15 +282,31 @@ class Deployment(ReprMixin):
     def snippets(self) -> Snippets:
         """Write copy-paste calls for curl, Python, R and JavaScript."""
         row = self._service.signature.example_row()
-        return make_snippets(self.url, row, token_file=self._token_file)
+        return make_snippets(
+            self.url,
+            row,
+            token_file=self._token_file,
+            certificate=self._options.ssl_certfile,
+        )
 
     def open(self) -> BrowserLink:
-        """Give a link to the service's page; with a token, it opens once and within a minute."""
+        """Give a link to the service's page; with a token, it opens once and within a minute.
+
+        Raises
+        ------
+        ServingError
+            If no browser can reach the service from where the notebook runs.
+        """
         self._require_running()
         if self._service.access.token is None:
-            return BrowserLink(self.name, f"{self.url}/docs")
-        code = self._service.codes.issue()
-        return BrowserLink(self.name, f"{self.url}{LOGIN_PATH}?code={code}")
+            return BrowserLink(self.name, browser_page(self._address, "docs"))
+        path = f"{LOGIN_PATH.lstrip('/')}?code={self._service.codes.issue()}"
+        return BrowserLink(self.name, browser_page(self._address, path))
+
+    def try_it(self) -> TryIt:
+        """Show a form for one row; it needs no address, so it works wherever the notebook does."""
+        self._require_running()
+        return TryIt(self.name, self._service.signature, self._ask)
 
     def wait(self) -> None:
         """Block until the service is stopped or the cell is interrupted; it then goes on."""
@@ -325,11 +361,20 @@ class Deployment(ReprMixin):
         self._notes: tuple[str, ...] = ()
         self._shown_in: str | None = None
         self._server = BackgroundServer(
-            service.app, name=self.name, host=options.host, port=options.port
+            service.app,
+            name=self.name,
+            host=options.host,
+            port=options.port,
+            websockets=False,
+            ssl_certfile=options.ssl_certfile,
+            ssl_keyfile=options.ssl_keyfile,
         ).start()
+        self._address = address_of(self.url, surroundings())
         token = service.access.token
         self._token_file = write_token(self.name, token) if token is not None else None
-        self._client = LocalClient(self.url, token=token, monitor=service.monitor)
+        self._client = LocalClient(
+            self.url, token=token, monitor=service.monitor, certificate=options.ssl_certfile
+        )
 
     def _restart(self, service: ModelService, options: _Options) -> None:
         old, old_client = self._server, self._client
@@ -352,6 +397,15 @@ class Deployment(ReprMixin):
         self._require_running()
         return self._client
 
+    def _ask(self, row: Any) -> tuple[Any, Mapping[Any, float]]:
+        """Predict one row, with the probability of every class where the model tells them."""
+        prediction = self.predict([row])[0]
+        if "predict_proba" not in self._service.route.predictor.methods:
+            return prediction, {}
+        shares = self.predict_proba([row])[0]
+        classes = self._service.route.predictor.classes or range(len(shares))
+        return prediction, dict(zip(classes, shares, strict=False))
+
     def _require_running(self) -> None:
         if not self._server.running:
             message = f"{self.name!r} was stopped. Call deploy(model, name={self.name!r}) again."
@@ -366,7 +420,8 @@ class Deployment(ReprMixin):
             model_type=route.predictor.model_type,
             state="running" if is_running else "stopped",
             url=self.url,
-            browser_url=f"{self.url}/docs" if self._token_file is None else None,
+            browser_url=self._address.page("docs") if self._token_file is None else None,
+            browser_note=browser_note(self._address, self._service.access),
             methods=tuple(f"/{method}" for method in route.predictor.methods),
             schema=tuple(route.signature.describe()),
             who_may_call=_who_may_call(self._service.access, self._options),
@@ -423,7 +478,9 @@ def _deploy(name: str, route: Route, options: _Options, *, is_named: bool) -> De
 
 
 def _service_for(name: str, route: Route, options: _Options, *, token: str | None) -> ModelService:
-    chosen = choose_token(options.token, host=options.host, expose=options.expose)
+    chosen = choose_token(
+        options.token, host=options.host, expose=options.expose, is_shared=_is_shared
+    )
     if options.token == "auto" and chosen is not None and token is not None:  # noqa: S105
         # Callers keep the token that they have.
         chosen = token
@@ -454,6 +511,11 @@ def _speed_note(route: Route) -> tuple[str, ...]:
     if isinstance(route.compiled, Declined) and route.compiled.reason != NOT_COMPILED.reason:
         return (f"Not compiled, so the plain model answers: {route.compiled.reason}",)
     return ()
+
+
+def _is_shared() -> bool:
+    # A browser that comes by the name of another machine cannot be told from a foreign page.
+    return is_shared_machine() or address_of("http://127.0.0.1:80", surroundings()).is_elsewhere
 
 
 def _who_may_call(access: AccessPolicy, options: _Options) -> str:

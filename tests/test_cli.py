@@ -12,7 +12,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 import nbdeploy
-from nbdeploy import ModelSerializer
+from nbdeploy import Client, ModelSerializer
 from nbdeploy.cli import main
 
 X, Y = load_iris(return_X_y=True)
@@ -230,3 +230,28 @@ def test_a_container_needs_only_what_serving_needs(path):
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert json.loads(run.stdout) == {"prediction": [0]}
+
+
+def test_serve_speaks_https_with_a_certificate(path, tmp_path):
+    files = [tmp_path / "cert.pem", tmp_path / "key.pem"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=t"]
+    try:
+        subprocess.run(
+            [*command, "-out", files[0], "-keyout", files[1]], check=True, capture_output=True
+        )
+    except FileNotFoundError:
+        pytest.skip("no openssl to make a certificate with")
+    options = [f"--ssl-certfile={files[0]}", f"--ssl-keyfile={files[1]}"]
+    with Served(path, *options) as served:
+        client = Client(served.url.replace("http:", "https:"), certificate=files[0])
+        end = time.monotonic() + 30
+        while not client.is_ready() and time.monotonic() < end:
+            time.sleep(0.1)
+
+        assert client.predict(X[:2].tolist()) == [0, 0]
+        client.close()
+
+
+def test_serve_tells_of_a_certificate_that_cannot_be_used(path, capsys):
+    assert main(["serve", str(path), "--ssl-certfile", "nothing.pem"]) == 1
+    assert "nothing.pem" in capsys.readouterr().err

@@ -38,7 +38,12 @@ from nbdeploy.serving.protocols.error_shapes import in_shape_of
 from nbdeploy.serving.reading_routes import add_reading_routes, json_response
 from nbdeploy.serving.routing import Route, route_from_file
 from nbdeploy.serving.schemas import PredictionRequest, describe_paths
-from nbdeploy.serving.security import AccessPolicy, OneTimeCodes, choose_token
+from nbdeploy.serving.security import (
+    AccessPolicy,
+    OneTimeCodes,
+    choose_token,
+    open_paths_of,
+)
 from nbdeploy.serving.served_models import ServedModels
 from nbdeploy.serving.thread_settings import serving_thread
 
@@ -320,11 +325,13 @@ def _cores() -> int:
 def access_policy(token: str | None, allowed_hosts: Iterable[str]) -> AccessPolicy:
     """Make the policy of a service whose address nbdeploy does not choose."""
     hosts = frozenset(host.lower() for host in allowed_hosts)
+    paths = open_paths_of(os.environ)
     if token is None:
-        return AccessPolicy(None, loopback_only=False, allowed_hosts=hosts)
+        return AccessPolicy(None, loopback_only=False, allowed_hosts=hosts, open_paths=paths)
     if token == "auto":  # noqa: S105 -- a keyword, not a secret
         token = os.environ.get("NBDEPLOY_TOKEN") or "auto"
-    return AccessPolicy(choose_token(token, host="127.0.0.1"), allowed_hosts=hosts)
+    chosen = choose_token(token, host="127.0.0.1")
+    return AccessPolicy(chosen, allowed_hosts=hosts, open_paths=paths)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -32,6 +32,8 @@ def write_token(name: str, token: str) -> Path:
     """Write a token, mode 0600 in a folder of mode 0700, and tell where."""
     path = token_path(name)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # It may have been there, with another mode.
+    path.parent.chmod(0o700)
     remove_token(name)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -20,8 +20,9 @@ _PATIENCE = 150
 class Lab:
     """A JupyterLab server on a free port, with one browser page an opened notebook."""
 
-    def __init__(self, browser, folder):
+    def __init__(self, browser, folder, *options, ip="127.0.0.1"):
         self._browser = browser
+        self._options = [f"--ip={ip}", *options]
         self._folder = folder
         self._settings = folder / ".settings"
         self._write_setting("notebook-extension/tracker", windowingMode="none")
@@ -46,10 +47,11 @@ class Lab:
         self._process = subprocess.Popen(
             [
                 sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser",
-                "--ip=127.0.0.1", "--port=0", f"--ServerApp.root_dir={self._folder}",
+                "--port=0", f"--ServerApp.root_dir={self._folder}",
                 "--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True",
                 "--ServerApp.disable_check_xsrf=True",
                 "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+                *self._options,
             ],
             stdout=self._log, stderr=self._log, env=environment,
         )  # fmt: skip
@@ -61,7 +63,8 @@ class Lab:
         while time.monotonic() < end:
             for file in (self._folder / ".runtime").glob("jpserver-*.json"):
                 try:
-                    url = json.loads(file.read_text())["url"]
+                    told = json.loads(file.read_text())
+                    url = f"http://127.0.0.1:{told['port']}{told['base_url']}"
                     urllib.request.urlopen(f"{url}api/status", timeout=5).close()
                 except (ValueError, urllib.error.URLError):
                     continue
@@ -79,7 +82,9 @@ class Lab:
         # Without it JupyterLab asks which kernel to start.
         notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
         nbformat.write(notebook, self._folder / f"{name}.ipynb")
-        page = self._browser.new_page(viewport={"width": 1200, "height": 900}, **options)
+        # A context of its own, so that a test can open further pages in it.
+        size = {"width": 1200, "height": 900}
+        page = self._browser.new_context(viewport=size, **options).new_page()
         page.set_default_timeout(_PATIENCE * 1000)
         page.goto(f"{self.url}doc/tree/{name}.ipynb?reset")
         page.wait_for_function(
@@ -98,6 +103,8 @@ class Lab:
 
 
 class OpenNotebook:
+    screenshots = SCREENSHOTS
+
     def __init__(self, page):
         self.page = page
 
@@ -124,7 +131,13 @@ class OpenNotebook:
         self.page.evaluate(
             "() => window.jupyterapp.shell.currentWidget.context.sessionContext.shutdown()"
         )
-        self.page.close()
+        self.page.context.close()
+
+
+@pytest.fixture(scope="session")
+def lab_with(chromium):
+    """Make a JupyterLab with options of its own."""
+    return lambda folder, *options, **more: Lab(chromium, folder, *options, **more)
 
 
 @pytest.fixture(scope="module")

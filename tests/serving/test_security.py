@@ -1,4 +1,5 @@
 import string
+import time
 from types import SimpleNamespace
 
 import psutil
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbdeploy.exceptions import ServingError
+from nbdeploy.serving import security
 from nbdeploy.serving.security import (
     ONE_TIME_SECONDS,
     OPEN_PATHS,
@@ -18,6 +20,8 @@ from nbdeploy.serving.security import (
     decide,
     is_loopback,
     is_shared_machine,
+    open_paths_of,
+    session_cookie,
     session_of,
 )
 
@@ -127,6 +131,107 @@ def test_a_container_without_a_token_answers_any_machine_under_any_name():
     assert status(Caller("/predict", host="10.1.2.3:80", address="10.0.0.9"), CONTAINER) is None
 
 
+ALLOWING = AccessPolicy("s3cret", allowed_hosts=frozenset({"api.example"}))
+OPEN_TO_NAMES = AccessPolicy(None, loopback_only=False, allowed_hosts=frozenset({"api.example"}))
+
+
+@pytest.mark.parametrize("policy", [ALLOWING, OPEN_TO_NAMES])
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("api.example", None), ("API.example:443", None), ("localhost:8000", None),
+     ("evil.example", 421), ("xapi.example", 421), ("api.example.evil.example", 421), ("", 421)],
+)  # fmt: skip
+def test_where_names_are_listed_no_other_name_is_good(policy, host, expected):
+    caller = Caller("/predict", host=host, address="10.0.0.9", credentials=("s3cret",))
+
+    assert status(caller, policy) == expected
+
+
+@pytest.mark.parametrize("policy", [ALLOWING, OPEN_TO_NAMES, GUARDED, CONTAINER])
+@pytest.mark.parametrize(
+    "host",
+    ["10.1.2.3:8000", "[fd00::17]:8000", "churn", "churn.default.svc.cluster.local:80", ""],
+)
+def test_probes_of_a_cluster_ask_a_pod_by_any_name(policy, host):
+    # A kubelet sends the address of the pod and no token; HTTP/1.0 probes send no name at all.
+    for path in ("/health/live", "/health/ready", "/v2/health/ready"):
+        assert status(Caller(path, host=host, address="10.0.0.1"), policy) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        # An Ingress, and jupyter-server-proxy, pass on the name that the browser used.
+        ("churn.example", "https://churn.example"),
+        ("churn.example", "http://churn.example:80"),
+        ("hub.example:8443", "https://hub.example:8443"),
+        ("churn.default.svc.cluster.local", "http://churn.default.svc.cluster.local"),
+    ],
+)
+def test_a_page_of_the_name_that_the_proxy_passes_on_may_call(host, origin):
+    caller = Caller("/predict", host, (origin,), address="10.0.0.9", credentials=("s3cret",))
+
+    assert status(caller, GUARDED) is None
+
+
+@pytest.mark.parametrize("host", ["a b", "evil/x", "a,b", "user@localhost", "[::1", "a:b:c", "é"])
+def test_what_is_no_host_is_refused_whoever_sends_it(host):
+    caller = Caller("/predict", host=host, address="10.0.0.9", credentials=("s3cret",))
+
+    assert status(caller, GUARDED) == 400
+    assert status(caller, CONTAINER) == 400
+
+
+def test_vertex_tells_where_it_asks_for_health():
+    paths = open_paths_of({"AIP_HEALTH_ROUTE": "/v1/endpoints/1/deployedModels/2"})
+
+    assert paths == OPEN_PATHS | {"/v1/endpoints/1/deployedModels/2"}
+    assert open_paths_of({}) == OPEN_PATHS
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/predict", "/v2/models/iris/infer", "/v1/models/iris:predict", "/invocations", "/stats",
+     "/metrics", "/docs", "health", "/health/../predict", "/a b", "//health", "/", "/{method}",
+     "/same"],
+)  # fmt: skip
+def test_a_health_route_that_would_open_more_than_health_is_refused(path):
+    environment = {"AIP_HEALTH_ROUTE": path, "AIP_PREDICT_ROUTE": "/same"}
+
+    with pytest.raises(ServingError, match="AIP_HEALTH_ROUTE"):
+        open_paths_of(environment)
+
+
+def test_a_cookie_belongs_to_the_path_of_its_service_and_to_https_where_it_came_by_it():
+    plain = session_cookie("s3cret")
+    behind = session_cookie("s3cret", path="/user/ada/proxy/8123", is_encrypted=True)
+
+    assert plain.endswith("; Path=/; HttpOnly; SameSite=Strict")
+    assert "; Path=/user/ada/proxy/8123; " in behind
+    assert behind.endswith("; Secure")
+
+
+def test_a_cookie_that_is_hard_to_parse_costs_no_time():
+    began = time.perf_counter()
+    caller_of(scope((b"cookie", b'nbdeploy_a="' + b"\\\\" * 30_000)))
+
+    assert time.perf_counter() - began < 0.5
+
+
+def test_the_token_is_compared_in_constant_time(monkeypatch):
+    compared = []
+
+    def compare(sent, right):
+        compared.append((sent, right))
+        return sent == right
+
+    monkeypatch.setattr(security.hmac, "compare_digest", compare)
+    caller = Caller("/predict", credentials=("wrong", "s3cret"), sessions=("wrong",))
+
+    assert status(caller, GUARDED) is None
+    assert len(compared) == 3
+
+
 def scope(*headers, path="/predict"):
     return {"path": path, "headers": list(headers), "client": ("127.0.0.1", 5)}
 
@@ -170,7 +275,7 @@ def test_two_host_headers_name_no_known_host():
 )
 def test_no_header_breaks_the_decision(headers):
     for policy in (LOCAL, GUARDED, CONTAINER):
-        assert status(caller_of(scope(*headers)), policy) in {None, 401, 403, 421}
+        assert status(caller_of(scope(*headers)), policy) in {None, 400, 401, 403, 421}
 
 
 def test_secrets_are_in_no_repr():

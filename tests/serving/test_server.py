@@ -19,7 +19,7 @@ import websockets.sync.client
 from starlette.applications import Starlette
 
 from nbdeploy.exceptions import PortInUseError, StartupError, StoppedError
-from nbdeploy.serving import server_thread
+from nbdeploy.serving import event_loop
 from nbdeploy.serving.server import BackgroundServer
 
 
@@ -102,7 +102,7 @@ def app():
 @pytest.fixture(params=["uvloop", "asyncio"])
 def either_loop(request, monkeypatch):
     if request.param == "asyncio":
-        monkeypatch.setattr(server_thread, "_new_event_loop", asyncio.SelectorEventLoop)
+        monkeypatch.setattr(event_loop, "_loop_class", lambda: asyncio.SelectorEventLoop)
 
 
 def serve(app, **options):
