@@ -21,6 +21,8 @@ from starlette.routing import Route as HttpRoute
 from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.models.predictor import METHODS
 from nbdeploy.models.signature import Signature
+from nbdeploy.monitoring.contest import Contest
+from nbdeploy.monitoring.feedback import FeedbackLog
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.access_control import AccessControl
 from nbdeploy.serving.asgi import Receive, Reply, Scope, Send
@@ -28,13 +30,16 @@ from nbdeploy.serving.batching import MAX_BATCH_ROWS, MicroBatcher
 from nbdeploy.serving.docs_page import add_docs_routes
 from nbdeploy.serving.eager import Started, start
 from nbdeploy.serving.errors import answer_of
+from nbdeploy.serving.feedback_route import add_feedback_route
 from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference
+from nbdeploy.serving.junction import Junction
 from nbdeploy.serving.lane import PredictionLane, content_type_of
 from nbdeploy.serving.reading_routes import add_reading_routes, json_response
 from nbdeploy.serving.routing import Route, route_from_file
 from nbdeploy.serving.schemas import PredictionRequest, describe_paths
 from nbdeploy.serving.security import AccessPolicy, OneTimeCodes, choose_token
+from nbdeploy.serving.traffic import Traffic
 
 __all__ = ["ModelService", "PredictionRequest"]
 
@@ -56,6 +61,10 @@ class _Application(FastAPI):
         if self.user_middleware or self.gate.refusal(scope) is not None:
             return None
         method = scope["path"][1:]
+        junction = self.lane.inference.junction
+        if junction is not None:
+            key = junction.key_of(scope["headers"], body)
+            return start(self.lane.respond(method, content_type_of(scope), body, junction, key))
         return start(self.lane.respond(method, content_type_of(scope), body))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -162,6 +171,8 @@ class ModelService:
         self.inference = Inference(
             monitor=self.monitor, batcher=self._batcher, name=self.name, route=route
         )
+        self.feedback = FeedbackLog()
+        self._junction = Junction(self.inference, feedback=self.feedback, salt=self.name)
         self._described: tuple[object, dict[str, Any]] | None = None
         self.app = self._application()
         if load:
@@ -175,7 +186,31 @@ class ModelService:
 
     def swap(self, route: Route) -> None:
         """Answer with another model from now on; requests on their way keep the one they had."""
-        self.inference.route = route
+        self.set_traffic(Traffic.to(route))
+
+    def set_traffic(self, traffic: Traffic, contest: Contest | None = None) -> None:
+        """Let other versions answer from now on; requests on their way keep the one they had.
+
+        Parameters
+        ----------
+        traffic
+            Who answers which share.
+        contest
+            Where to collect what each version does, while there is more than one.
+        """
+        if traffic.is_plain:
+            self.inference.route = traffic.primary
+            self.inference.junction = None
+            self._junction.set(None)
+        else:
+            self._junction.set(traffic, contest)
+            self.inference.route = traffic.primary
+            self.inference.junction = self._junction
+
+    @property
+    def contest(self) -> Contest | None:
+        """What each version did since the traffic was parted, or somebody asked for an id."""
+        return self._junction.contest
 
     @property
     def route(self) -> Route:
@@ -216,6 +251,7 @@ class ModelService:
     def close(self) -> None:
         """End the threads that predict."""
         self._batcher.close()
+        self._junction.close()
 
     def __repr__(self) -> str:
         """Say what is served; no address, so that notebooks can be compared."""
@@ -234,7 +270,7 @@ class ModelService:
             root_path_in_servers=False,
             lifespan=self._lifespan,
         )
-        app.lane = PredictionLane(self.inference)
+        app.lane = PredictionLane(self.inference, self._junction)
         app.gate = AccessControl(
             super(_Application, app).__call__,
             express=app.lane,
@@ -245,6 +281,7 @@ class ModelService:
         app.add_exception_handler(HTTPException, _http_error)
         app.state.service = self
         add_reading_routes(app)
+        add_feedback_route(app)
         add_docs_routes(app)
         # All verbs, so that an unknown path is not found rather than "not allowed".
         app.router.routes.append(HttpRoute("/{method}", app.lane, methods=_VERBS))
