@@ -19,19 +19,23 @@ from nbdeploy.display.card import ServiceCard
 from nbdeploy.display.cells import current_cell, show
 from nbdeploy.display.link import BrowserLink
 from nbdeploy.display.mime import ReprMixin
-from nbdeploy.exceptions import NbdeployError, StoppedError
+from nbdeploy.exceptions import NbdeployError, SignatureError, StoppedError
 from nbdeploy.models.compiled import Declined
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
+from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
 from nbdeploy.serving.lane import ERROR_ID_HEADER
 from nbdeploy.serving.names import checked_name, name_from
+from nbdeploy.serving.rehearsal import few_of
 from nbdeploy.serving.routing import NOT_COMPILED, Route, route_from_file, route_from_model
 from nbdeploy.serving.security import LOGIN_PATH, AccessPolicy, choose_token, is_loopback
 from nbdeploy.serving.server import BackgroundServer
 from nbdeploy.serving.service import ModelService
 from nbdeploy.serving.snippets import Snippets, make_snippets
 from nbdeploy.serving.token_file import remove_token, write_token
+from nbdeploy.serving.traffic_desk import TrafficDesk
+from nbdeploy.serving.traffic_verbs import TrafficVerbs
 
 __all__ = ["Deployment", "deploy", "deployments", "stop_all"]
 
@@ -55,6 +59,17 @@ class _Options:
     max_queue: int
 
 
+@dataclass(frozen=True)
+class _Recipe:
+    """How models of a deployment are made into routes."""
+
+    model: Any = field(repr=False)
+    example: Any = field(repr=False)
+    trust: Any = field(repr=False)
+    copy: bool
+    compile: bool
+
+
 def deploy(
     model: Any,
     *,
@@ -73,6 +88,7 @@ def deploy(
     max_concurrency: int = 1,
     max_queue: int = 1024,
     timeout: float = 30.0,
+    store_example: bool = True,
 ) -> Deployment:
     """Serve a model over HTTP from this process, and return at once.
 
@@ -120,6 +136,9 @@ def deploy(
         Requests that may wait; more are refused with 503.
     timeout
         Seconds until a request is given up.
+    store_example
+        Keep at most 32 rows of `example` in memory: versions that come later are asked them
+        before they go live.
 
     Returns
     -------
@@ -163,8 +182,10 @@ def deploy(
     choose_token(token, host=host, expose=expose, is_shared=lambda: False)
     route = _route_of(model, example=example, trust=trust, copy=copy, compile=compile)
     chosen = checked_name(name) if name is not None else _name_of(model, route)
+    kept = few_of(example) if store_example else None
+    recipe = _Recipe(model=model, example=kept, trust=trust, copy=copy, compile=compile)
     with _lock:
-        return _deploy(chosen, route, options, is_named=name is not None)
+        return _deploy(chosen, route, options, recipe, is_named=name is not None)
 
 
 def deployments() -> list[Deployment]:
@@ -181,7 +202,7 @@ def stop_all() -> None:
             list(threads.map(Deployment.stop, alive))
 
 
-class Deployment(ReprMixin):
+class Deployment(TrafficVerbs, ReprMixin):
     """A model that is served from this process: what `deploy` returns.
 
     Parameters
@@ -190,11 +211,15 @@ class Deployment(ReprMixin):
         The application.
     options
         How it is reached.
+    recipe
+        How further versions are loaded.
     """
 
-    def __init__(self, service: ModelService, options: _Options) -> None:
+    def __init__(self, service: ModelService, options: _Options, recipe: _Recipe) -> None:
         self.name = service.name
+        self._recipe = recipe
         self._start(service, options)
+        self._traffic = TrafficDesk(service, recipe.example)
 
     @property
     def service(self) -> ModelService:
@@ -210,6 +235,25 @@ class Deployment(ReprMixin):
     def url(self) -> str:
         """Where programs on this machine reach it, for example ``http://127.0.0.1:8000``."""
         return self._server.url
+
+    @property
+    def _desk(self) -> TrafficDesk:
+        self._require_running()
+        return self._traffic
+
+    def _make_route(self, model: Any) -> Route:
+        recipe = self._recipe
+        options = {"trust": recipe.trust, "copy": recipe.copy, "compile": recipe.compile}
+        if not isinstance(model, (str, os.PathLike)):
+            # What all rows looked like is known; the few that are kept would make it narrower.
+            known = _signature_for(model, self._service.signature)
+            return _route_of(model, example=None, signature=known, **options)
+        try:
+            return _route_of(model, example=None, **options)
+        except SignatureError:
+            if recipe.example is None:
+                raise
+            return _route_of(model, example=recipe.example, **options)
 
     def predict(self, rows: Any) -> Any:
         """Predict rows over HTTP, through the same endpoint as everybody else.
@@ -280,6 +324,7 @@ class Deployment(ReprMixin):
         with _lock:
             if _live.get(self.name) is self:
                 del _live[self.name]
+        self._traffic.close()
         self._server.stop()
         self._client.close()
         remove_token(self.name)
@@ -388,24 +433,40 @@ def _route_of(
     trust: Any,
     copy: bool,
     compile: bool,  # noqa: A002 -- what deploy() calls it
+    signature: Signature | None = None,
 ) -> Route:
     if isinstance(model, (str, os.PathLike)):
         return route_from_file(model, trust=trust, example=example, compile=compile)
     # Unfitted and unfit objects are told before time is spent on a copy.
     predictor_for(model)
     if not copy:
-        return route_from_model(model, example=example, compile=False)
+        return route_from_model(model, signature=signature, example=example, compile=False)
     twin, digest = snapshot(model)
-    return route_from_model(twin, example=example, digest=digest, compile=compile)
+    return route_from_model(
+        twin, signature=signature, example=example, digest=digest, compile=compile
+    )
 
 
-def _deploy(name: str, route: Route, options: _Options, *, is_named: bool) -> Deployment:
+def _signature_for(model: Any, live: Signature) -> Signature | None:
+    """Give the signature of the live model for one that was fitted on the same columns."""
+    try:
+        own = Signature.learn(model)
+    except SignatureError:
+        # It tells nothing of its own: the rehearsal will show whether it takes these rows.
+        return live
+    is_same = own.width == live.width and (own.kind == "array" or own.names == live.names)
+    return live if is_same else own
+
+
+def _deploy(
+    name: str, route: Route, options: _Options, recipe: _Recipe, *, is_named: bool
+) -> Deployment:
     """Put a route behind a name; the caller holds the lock."""
     running = _live.get(name)
     if running is not None and not running._server.running:
         running = None
     if running is None:
-        deployment = Deployment(_service_for(name, route, options, token=None), options)
+        deployment = Deployment(_service_for(name, route, options, token=None), options, recipe)
         _live[name] = deployment
         deployment._show()
         return deployment
@@ -413,13 +474,15 @@ def _deploy(name: str, route: Route, options: _Options, *, is_named: bool) -> De
     note = f"Replaced the {replaced} that was deployed as {name!r}."
     if not is_named:
         note += " Pass name= to keep several at once."
+    running._recipe = recipe
     if _keeps_address(running, options):
-        running.service.swap(route)
+        running._traffic.replace(route, recipe.example, service=running._service)
         running._show(note)
         return running
     old_url, token = running.url, running.service.access.token
     service = _service_for(name, route, options, token=token)
     running._restart(service, options)
+    running._traffic.replace(route, recipe.example, service=service)
     if running.url != old_url:
         note += " Its address changed."
     running._show(note)

@@ -13,7 +13,7 @@ from nbdeploy.monitoring.contest import Arm, Contest
 from nbdeploy.monitoring.experiment import Difference, Interval, compare_scores, interval_of
 from nbdeploy.monitoring.scores import Metric, Scores
 from nbdeploy.monitoring.shadow import ShadowReport
-from nbdeploy.monitoring.verdict import amount, between, unit_of, verdict_of
+from nbdeploy.monitoring.verdict import amount, between, verdict_of
 
 __all__ = ["Comparison", "Contrast", "VersionSummary", "compare_contest"]
 
@@ -93,8 +93,8 @@ class Comparison(ReprMixin):
         The name of what predictions are judged by.
     confidence
         That the intervals of one question, the metric or the failures, hold together.
-    unit
-        Of the metric: ``"share"`` or ``"number"``.
+    is_share
+        Whether the metric is a share of right answers.
     shadow
         What the shadow did, if there is one.
     """
@@ -103,7 +103,7 @@ class Comparison(ReprMixin):
     contrasts: tuple[Contrast, ...]
     metric: str
     confidence: float
-    unit: str
+    is_share: bool
     shadow: ShadowReport | None = None
 
     @property
@@ -145,31 +145,30 @@ class Comparison(ReprMixin):
             sure = f"{self.confidence:.0%}".replace("%", " %")
             yield f"Difference in {self.metric}, {sure} sure", self._differences_table()
         if self.shadow is not None:
-            yield from _shadow_tables(self.shadow)
+            yield from _shadow_tables(self.shadow, are_labels=self.is_share)
 
     def _versions_table(self) -> Table:
         has_refused = any(each.refused for each in self.versions)
         columns = ["version", "share", "requests", "errors", *["refused"] * has_refused]
         columns += ["p50", "p95", "p99", "truths", self.metric, "between"]
-        rows = tuple(tuple(_cells(each, self.unit, has_refused)) for each in self.versions)
+        unit = "share" if self.is_share else "number"
+        rows = tuple(tuple(_cells(each, unit, has_refused)) for each in self.versions)
         return Table(tuple(columns), rows, right=columns[1:])
 
     def _differences_table(self) -> Table:
+        unit = "points" if self.is_share else "number"
         columns = ("", "difference", "if you look once", "whenever you look")
         rows = tuple(
             (
                 f"{contrast.version} minus {contrast.against}",
-                amount(contrast.difference.estimate, self.unit, signed=True),
-                self._between(contrast.difference.fixed),
-                self._between(contrast.difference.always),
+                amount(contrast.difference.estimate, unit, signed=True),
+                _between(contrast.difference.fixed, unit),
+                _between(contrast.difference.always, unit),
             )
             for contrast in self.contrasts
             if contrast.difference is not None
         )
         return Table(columns, rows, right=columns[1:])
-
-    def _between(self, interval: Interval | None) -> str:
-        return "too few rows" if interval is None else between(interval, self.unit, signed=True)
 
 
 def compare_contest(contest: Contest, *, confidence: float = 0.95) -> Comparison:
@@ -206,7 +205,7 @@ def compare_contest(contest: Contest, *, confidence: float = 0.95) -> Comparison
         ),
         metric=contest.metric.name,
         confidence=confidence,
-        unit=unit_of(contest.metric),
+        is_share=contest.metric.is_share,
         shadow=None if shadow is None else shadow.report(),
     )
 
@@ -257,6 +256,10 @@ def _cells(each: VersionSummary, unit: str, has_refused: bool) -> Iterator[str]:
     yield MISSING if each.interval is None else between(each.interval, unit)
 
 
+def _between(interval: Interval | None, unit: str) -> str:
+    return "too few rows" if interval is None else between(interval, unit, signed=True)
+
+
 def _shadow_verdict(shadow: ShadowReport, live: str) -> str:
     if shadow.agreement is None:
         return f"The shadow {shadow.version} has answered no request yet."
@@ -266,25 +269,25 @@ def _shadow_verdict(shadow: ShadowReport, live: str) -> str:
     )
 
 
-def _shadow_tables(shadow: ShadowReport) -> Iterator[tuple[str, Table]]:
-    columns = ("version", "requests", "errors", "dropped", "agrees", "mean change", "p50", "p95")
-    row = (
+def _shadow_tables(shadow: ShadowReport, *, are_labels: bool) -> Iterator[tuple[str, Table]]:
+    columns = ["version", "requests", "errors", "dropped", "agrees", "p50", "p95"]
+    row = [
         shadow.version,
         count(shadow.requests),
         count(shadow.errors),
         count(shadow.dropped),
         MISSING if shadow.agreement is None else percent(shadow.agreement),
-        MISSING if shadow.mean_change is None else f"{shadow.mean_change:.3g}",
         duration(shadow.latency.quantile(0.50)),
         duration(shadow.latency.quantile(0.95)),
-    )
-    yield (
-        "In the shadow; its latency is that of the call alone",
-        Table(columns, (row,), right=columns[1:]),
-    )
+    ]
+    if not are_labels and shadow.mean_change is not None:
+        columns.append("mean change")
+        row.append(f"{shadow.mean_change:.3g}")
+    table = Table(tuple(columns), (tuple(row),), right=columns[1:])
+    yield "In the shadow; its latency is that of the call alone", table
     if shadow.last_error is not None:
         yield "Its last error", Table(("error",), ((shadow.last_error,),))
-    if shadow.pairs and shadow.mean_change is None:
+    if shadow.pairs and are_labels:
         pairs = tuple((str(old), str(new), count(times)) for old, new, times in shadow.pairs)
         yield (
             "Predictions that changed",

@@ -116,6 +116,12 @@ class Contest:
                 self._arms[version].scores.add(score)
         self.on_news()
 
+    def with_shadow(self, shadow: ShadowLog | None) -> Contest:
+        """Give a contest that goes on where this one is, with another shadow."""
+        twin = Contest(self.weights, self.metric, on_news=self.on_news)
+        twin._arms, twin._lock, twin.shadow = self._arms, self._lock, shadow
+        return twin
+
     def arms(self) -> dict[str, Arm]:
         """Give what is known now, in the order of the weights."""
         with self._lock:

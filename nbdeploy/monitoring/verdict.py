@@ -7,7 +7,7 @@ import math
 from nbdeploy.monitoring.experiment import Difference, Interval
 from nbdeploy.monitoring.scores import Metric
 
-__all__ = ["amount", "between", "verdict_of"]
+__all__ = ["amount", "between", "unit_of", "verdict_of"]
 
 
 def verdict_of(
@@ -69,30 +69,40 @@ def verdict_of(
 
 
 def unit_of(metric: Metric) -> str:
-    """Name the unit of a metric for `amount`."""
-    return "share" if metric.is_share else "number"
+    """Name the unit of a difference of metrics for `amount`."""
+    return "points" if metric.is_share else "number"
 
 
 def amount(value: float, unit: str, *, signed: bool = False) -> str:
-    """Write a value of a metric: shares as percent or points, numbers with three digits.
+    """Write a value of a metric, or a difference of two.
+
+    Parameters
+    ----------
+    value
+        The value.
+    unit
+        ``"share"`` is written as percent, ``"points"``, the difference of two shares, as
+        percentage points, ``"number"`` with three digits.
+    signed
+        Write a plus too.
 
     Examples
     --------
-    >>> amount(0.0312, "share"), amount(1234.5, "number"), amount(0.5, "number", signed=True)
-    ('3.1 %', '1.23e+03', '+0.5')
+    bad, "points"), amount(-1234.5, "number")
+    ('3.1 %', '3.1 points', '-1.23e+03')
     """
     sign = "+" if signed and value > 0 else ""
     if not math.isfinite(value):
         return "-"
-    if unit == "share":
-        return f"{sign}{value * 100:.1f} %"
-    return f"{sign}{value:.3g}"
+    if unit == "number":
+        return f"{sign}{value:.3g}"
+    return f"{sign}{value * 100:.1f} {'%' if unit == 'share' else unit}"
 
 
 def between(interval: Interval, unit: str, *, signed: bool = False) -> str:
     """Write an interval."""
     low, high = (amount(each, unit, signed=signed) for each in interval)
-    return f"{low} to {high}"
+    return f"{low.removesuffix(' points')} to {high}"
 
 
 def _sizes(interval: Interval) -> Interval:

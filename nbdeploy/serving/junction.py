@@ -15,6 +15,7 @@ from nbdeploy.exceptions import DeadlineError, NbdeployError, PredictionError, R
 from nbdeploy.monitoring.contest import Contest, Ending
 from nbdeploy.monitoring.feedback import FeedbackLog
 from nbdeploy.monitoring.scores import metric_for
+from nbdeploy.monitoring.shadow import ShadowLog
 from nbdeploy.serving.protocols.native import parse_json
 from nbdeploy.serving.routing import Route
 from nbdeploy.serving.shadowing import ShadowThread
@@ -72,6 +73,11 @@ class Junction:
         """What is collected now; ``None`` while nobody asked for it."""
         return None if self._state is None else self._state.contest
 
+    def traffic(self) -> Traffic:
+        """Give the shares of the versions that answer now."""
+        state = self._state
+        return Traffic.to(self._inference.current_route()) if state is None else state.traffic
+
     def set(self, traffic: Traffic | None, contest: Contest | None = None) -> None:
         """Part requests so from now on.
 
@@ -82,17 +88,17 @@ class Junction:
         contest
             Where to collect; a new one when ``None``.
         """
-        shadow, self._shadow = self._shadow, None
-        if traffic is None:
-            self._state = None
-        else:
+        old, shadow = self._shadow, None
+        if traffic is not None:
             contest = contest or contest_of(traffic)
             if traffic.shadow is not None:
-                assert contest.shadow is not None
-                self._shadow = ShadowThread(traffic.shadow, contest.shadow)
-            self._state = _State(traffic, contest)
-        if shadow is not None:
-            shadow.close()
+                contest.shadow = contest.shadow or ShadowLog(traffic.shadow.version)
+                is_kept = old is not None and old.serves(traffic.shadow, contest.shadow)
+                shadow = old if is_kept else ShadowThread(traffic.shadow, contest.shadow)
+        self._state = None if traffic is None or contest is None else _State(traffic, contest)
+        self._shadow = shadow
+        if old is not None and old is not shadow:
+            old.close()
 
     def close(self) -> None:
         """End the thread of the shadow."""

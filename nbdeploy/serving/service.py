@@ -236,6 +236,7 @@ class ModelService:
     def info(self) -> dict[str, Any]:
         """Tell what is served: the answer of ``GET /model/info``."""
         route = self.route
+        traffic = self._junction.traffic()
         return {
             "name": self.name,
             "version": route.version,
@@ -245,6 +246,8 @@ class ModelService:
             "input": route.signature.kind,
             "methods": list(route.predictor.methods),
             "classes": route.predictor.classes,
+            "classes_by_version": {each.version: each.predictor.classes for each in traffic.routes},
+            "shares": traffic.shares,
             "digest": route.digest or None,
         }
 

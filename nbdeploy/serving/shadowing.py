@@ -69,6 +69,10 @@ class ShadowThread:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
+    def serves(self, route: Route, log: ShadowLog) -> bool:
+        """Tell whether it already asks that version for that log."""
+        return self._route is route and self._log is log
+
     def follow(self, request: InferenceRequest, live: list[Any], prediction_id: str | None) -> None:
         """Take a copy of a request that was answered; called on the event loop."""
         if len(self._waiting) >= MAX_WAITING:
