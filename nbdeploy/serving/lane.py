@@ -8,6 +8,7 @@ the same path of a prediction as everything else.
 from __future__ import annotations
 
 import logging
+from urllib.parse import parse_qs
 
 from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.serving.asgi import (
@@ -109,7 +110,7 @@ class PredictionLane:
 
     def _junction_of(self, scope: Scope) -> Junction | None:
         """Give what chooses the version, or keeps an answer for the truth that will come."""
-        if b"with_id=true" in scope["query_string"]:
+        if scope["query_string"] and _wants_id(scope["query_string"]):
             return self.watch
         return self.inference.junction
 
@@ -129,6 +130,11 @@ class PredictionLane:
         if recorded is not None:
             answer.headers[ERROR_ID_HEADER] = recorded
         return reply_to(answer)
+
+
+def _wants_id(query: bytes) -> bool:
+    values = parse_qs(query.decode("latin-1")).get("with_id", [])
+    return any(value.lower() in {"true", "1"} for value in values)
 
 
 async def _read(receive: Receive) -> bytes:

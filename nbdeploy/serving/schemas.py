@@ -45,6 +45,14 @@ _ERRORS = {
 }
 _ANY_ROUTE = (401, 403, 421)
 
+_WITH_ID: dict[str, Any] = {
+    "name": "with_id",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "boolean", "default": False},
+    "description": "Answer with X-Prediction-ID, to tell the truth about it with POST /feedback.",
+}
+
 ERROR_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["detail", "error"],
@@ -106,6 +114,7 @@ def _operation(method: str, route: Route) -> dict[str, Any]:
         "summary": f"{route.predictor.model_type}.{method}",
         "operationId": method,
         "description": "One row or many; the answer has one item a row, in the same order.",
+        "parameters": [_WITH_ID],
         "requestBody": {
             "required": True,
             "content": {
@@ -156,7 +165,12 @@ def _answer(method: str) -> dict[str, Any]:
             "X-Model-Version": {
                 "schema": {"type": "string"},
                 "description": "The version of the model that answered.",
-            }
+            },
+            "X-Prediction-ID": {
+                "schema": {"type": "string"},
+                "description": "Names the answer for POST /feedback, where it was asked for or "
+                "several versions are tried.",
+            },
         },
         "content": {
             "application/json": {
