@@ -118,7 +118,7 @@ def _compare(method: str, new: Route, old: Route, rows: Any) -> Rehearsal:
 
 def _refused(new: Route, old: Route, why: str) -> RehearsalError:
     message = (
-        f"{new.version!r} does not take traffic, {old.version!r} stays: {why}. "
+        f"{new.version!r} does not take traffic, {old.version!r} stays: {why.rstrip('.')}. "
         "To replace a model by one of another kind, call deploy() again under the same name."
     )
     return RehearsalError(message)

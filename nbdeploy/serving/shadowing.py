@@ -145,7 +145,8 @@ class ShadowThread:
                 self._log.fail(error)
                 return
             for one in group:
-                self._ask([one], self._clock())
+                if not self._stopping.is_set():
+                    self._ask([one], self._clock())
             return
         if not others:
             self._log.time(self._clock() - began)
