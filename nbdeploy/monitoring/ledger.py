@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from threading import Lock
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from nbdeploy.monitoring.snapshot import Labels, Snapshot
 from nbdeploy.monitoring.statistics import Outcome, RecentRequests, Tally
 
-__all__ = ["OTHER", "Entry", "LabelValues", "Ledger", "labels_of"]
+__all__ = ["OTHER", "LabelValues", "Ledger", "labels_of"]
 
 LabelValues: TypeAlias = tuple[str, str | None, str]
 """What a request is told apart by: endpoint, version, status."""
 
-Entry: TypeAlias = tuple[float, float, Outcome, int, LabelValues]
-"""When a request ended, the seconds it took, how it ended, its rows, and what it was."""
-
 #: Names beyond the limit are counted under this one.
 OTHER = "other"
 _NAMES = 32
+_NAME_LENGTH = 100
 # Counted together, requests cost a fraction of what they cost one by one.
 _TOGETHER = 256
-_NAME_LENGTH = 100
+# When it ended, the seconds it took, how it ended, its rows, and its labels, one after the other
+# in one flat list: tuples that live on would each be looked at by every garbage collection.
+_ENTRY = 5
 
 
 class Ledger:
@@ -44,15 +43,14 @@ class Ledger:
         self.clock = clock
         self.window_size = window_size
         self._lock = Lock()
-        self._entered = 0
-        self._left = 0
-        # What ended and is not counted yet; appending needs no lock.
-        self._pending: deque[Entry] = deque()
+        self._in_flight = 0
+        # Entries that are not counted yet; to extend a list is one step, and needs no lock.
+        self._pending: list[Any] = []
         self._begin()
 
     def _begin(self) -> None:
         self._started = self.clock()
-        self._window: deque[Entry] = deque(maxlen=self.window_size)
+        self._window: list[Any] = []
         self._series: dict[LabelValues, Tally] = {}
         # From the labels of a request to those that it is counted under.
         self._known: dict[LabelValues, LabelValues] = {}
@@ -62,38 +60,46 @@ class Ledger:
         self._recent = RecentRequests(self._started)
 
     def enter(self) -> None:
-        """Count a request that begins."""
+        """Count a request that begins and will wait."""
         with self._lock:
-            self._entered += 1
+            self._in_flight += 1
 
-    def leave(
+    def leave(self) -> None:
+        """Take back :meth:`enter`."""
+        with self._lock:
+            self._in_flight -= 1
+
+    def add(
         self, ended: float, latency: float, outcome: Outcome, rows: int, labels: LabelValues
     ) -> None:
-        """Count the end of a request that began with :meth:`enter`."""
-        self._pending.append((ended, latency, outcome, rows, labels))
-        if len(self._pending) >= _TOGETHER:
+        """Count a request that has ended."""
+        pending = self._pending
+        pending += (ended, latency, outcome, rows, self._known.get(labels, labels))
+        if len(pending) >= _TOGETHER * _ENTRY:
             with self._lock:
                 self._count()
 
-    def add(self, latency: float, outcome: Outcome, rows: int, labels: LabelValues) -> None:
-        """Count a request that somebody else measured and that ended now."""
-        self.enter()
-        self.leave(self.clock(), latency, outcome, rows, labels)
-
     def _count(self) -> None:
         """Count what ended since the last time; the caller holds the lock."""
-        by_labels: dict[LabelValues, list[Entry]] = {}
-        for _ in range(len(self._pending)):
-            ended, latency, outcome, rows, labels = self._pending.popleft()
-            known = self._known.get(labels) or self._bounded(labels)
-            entry = (ended, latency, outcome, rows, known)
-            by_labels.setdefault(known, []).append(entry)
-            self._window.append(entry)
-            self._recent.add(ended)
-            self._left += 1
-        for labels, entries in by_labels.items():
+        size = len(self._pending)
+        entries = self._pending[:size]
+        del self._pending[:size]
+        if not entries:
+            return
+        places: dict[LabelValues, list[int]] = {}
+        for place in range(4, size, _ENTRY):
+            labels = self._known.get(entries[place]) or self._bounded(entries[place])
+            entries[place] = labels
+            places.setdefault(labels, []).append(place)
+        for labels, ends in places.items():
             tally = self._series.setdefault(labels, Tally())
-            tally.add_all([entry[1] for entry in entries], [entry[2:4] for entry in entries])
+            tally.add_all(
+                [entries[end - 3] for end in ends],
+                [entries[end - 2] for end in ends],
+                [entries[end - 1] for end in ends],
+            )
+        self._recent.add_all(entries[0::_ENTRY])
+        self._window = (self._window + entries)[-self.window_size * _ENTRY :]
 
     def _bounded(self, labels: LabelValues) -> LabelValues:
         endpoint, version, status = labels
@@ -111,17 +117,18 @@ class Ledger:
         now = self.clock()
         with self._lock:
             self._count()
-            window = list(self._window)
+            window = self._window
             series = {Labels(*key): Tally.total([tally]) for key, tally in self._series.items()}
-            in_flight, uptime = self._entered - self._left, now - self._started
+            in_flight, uptime = self._in_flight, now - self._started
             rate = self._recent.rate(now)
+        latencies = window[1::_ENTRY]
         tally = Tally()
-        for _, latency, outcome, rows, _ in window:
-            tally.add(latency, outcome, rows)
+        if latencies:
+            tally.add_all(latencies, window[2::_ENTRY], window[3::_ENTRY])
         snapshot = Snapshot(
             window=tally, series=series, in_flight=in_flight, uptime=uptime, rates=(rate,)
         )
-        return snapshot, [entry[1] for entry in window]
+        return snapshot, latencies
 
     def reset(self) -> None:
         """Forget everything but the requests in flight, and start the uptime anew."""

@@ -38,11 +38,13 @@ class Observation:
         status_of: Callable[[BaseException], int | None] | None,
         endpoint: str,
         version: str | None,
+        started: float | None = None,
     ) -> None:
         self._ledger = ledger
         self._error_log = error_log
         self._status_of = status_of
         self._outcome: Outcome = "ok"
+        self._started = started
         self.endpoint = endpoint
         self.version = version
         self.rows = 1
@@ -102,7 +104,8 @@ class Observation:
 
     def __enter__(self) -> Self:
         self._ledger.enter()
-        self._started = self._ledger.clock()
+        if self._started is None:
+            self._started = self._ledger.clock()
         return self
 
     def __exit__(
@@ -113,13 +116,15 @@ class Observation:
     ) -> None:
         ledger = self._ledger
         ended = ledger.clock()
+        assert self._started is not None
         self.latency = latency = max(0.0, ended - self._started)
         try:
             if error is not None:
                 self.fail(error)
         finally:
             outcome = self._outcome
-            ledger.leave(
+            ledger.leave()
+            ledger.add(
                 ended,
                 latency,
                 outcome,

@@ -75,7 +75,7 @@ class AccessControl:
         self._app = app
         self._express = express
         self._is_express = is_express
-        self._policy = policy
+        self.policy = policy
         self._codes = codes
         self._max_body_bytes = max_body_bytes
         # Callers that showed the very same and were let in. What is compared here is the hash of
@@ -96,13 +96,13 @@ class AccessControl:
         if refusal is None:
             await self._serve(scope, receive, send)
         elif refusal.status == _SEE_OTHER:
-            await _log_in(send, self._policy().token or "")
+            await _log_in(send, self.policy().token or "")
         else:
             await send_reply(send, reply_to(_refused(refusal)))
 
     def refusal(self, scope: Scope) -> Refusal | None:
         """Decide on a request: the one function that every lane asks."""
-        policy = self._policy()
+        policy = self.policy()
         if policy is not self._admitted_by:
             self._admitted, self._admitted_by = set(), policy
         shown = (scope["path"], scope["client"], *_shown(scope["headers"]))

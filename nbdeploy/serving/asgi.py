@@ -12,6 +12,7 @@ __all__ = [
     "SAFE_HEADERS",
     "STARTED",
     "App",
+    "Headers",
     "Message",
     "Receive",
     "Reply",
@@ -50,9 +51,15 @@ class Reply(NamedTuple):
     headers: Headers = ()
 
     def head(self) -> Headers:
-        """Give all headers. Answers to POST are never kept: they need no word on it."""
-        length = (b"content-length", b"%d" % len(self.body))
-        return (_JSON, _NO_SNIFFING, length, *self.headers)
+        """Give all headers."""
+        return (*self.head_without_length(), (b"content-length", b"%d" % len(self.body)))
+
+    def head_without_length(self) -> Headers:
+        """Give what is the same for many answers.
+
+        Answers to POST are never kept: they need no word on it.
+        """
+        return (_JSON, _NO_SNIFFING, *self.headers)
 
 
 def reply_to(answer: ErrorAnswer) -> Reply:

@@ -121,6 +121,8 @@ class MicroBatcher:
         self._running: dict[int, list[_Waiting]] = {}
         self._seconds: dict[tuple[object, int], float] = {}
         self._calls_at_once = 0
+        self.is_gathering = False
+        """Whether somebody gathers the work of several requests, to answer it together."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._threads: list[PredictionThread] = []
         # A batcher that nobody closed takes its threads along when it is forgotten.
@@ -146,6 +148,54 @@ class MicroBatcher:
         if is_measured and self._calls_at_once % _MEASURED:
             return work.run()
         return self._timed(work)
+
+    def answer_together(self, works: Sequence[Work]) -> list[list[Any] | BaseException | None]:
+        """Answer work that came at the same time, where that costs less than to wait.
+
+        Parameters
+        ----------
+        works
+            Those of the same key that can be joined share a call.
+
+        Returns
+        -------
+        outcomes
+            One for each: its answers, its error, or ``None`` for what shall be submitted.
+        """
+        outcomes: list[list[Any] | BaseException | None] = [None] * len(works)
+        if self._waiting or self._running or self._batch_timeout > 0:
+            return outcomes
+        for places in self._joinable(works):
+            together = [works[place] for place in places]
+            joined = _join(together)
+            if self._cost(joined) >= _INLINE_SECONDS:
+                continue
+            answers, error = _outcome(self._timed, joined)
+            if error is not None and len(together) > 1:
+                # Each alone: only those at fault fail.
+                for place, work in zip(places, together, strict=True):
+                    own, error = _outcome(self._timed, work)
+                    outcomes[place] = error if own is None else own
+                continue
+            at = 0
+            for place, work in zip(places, together, strict=True):
+                outcomes[place] = answers[at : at + work.size] if answers is not None else error
+                at += work.size
+        return outcomes
+
+    def _joinable(self, works: Sequence[Work]) -> list[list[int]]:
+        """Give the places of work that may share a call, bounded by rows."""
+        groups: list[list[int]] = []
+        latest: dict[object, tuple[list[int], int]] = {}
+        for place, work in enumerate(works):
+            group, rows = latest.get(work.key, (None, 0)) if work.can_join else (None, 0)
+            if group is None or rows + work.size > self._max_rows:
+                group, rows = [], 0
+                groups.append(group)
+            group.append(place)
+            if work.can_join:
+                latest[work.key] = (group, rows + work.size)
+        return groups
 
     async def submit(self, work: Work) -> list[Any]:
         """Run work and wait for its answers.
@@ -246,7 +296,7 @@ class MicroBatcher:
             batch = self._take()
             if not batch:
                 continue
-            joined = _join(batch)
+            joined = _join([waiting.work for waiting in batch])
             if self._cost(joined) < _INLINE_SECONDS:
                 self._finish(batch, *_outcome(self._timed, joined))
             else:
@@ -335,9 +385,8 @@ def _close_all(threads: list[PredictionThread]) -> None:
         threads.pop().close()
 
 
-def _join(batch: list[_Waiting]) -> Any:
-    first = batch[0].work
-    return first.joined([waiting.work for waiting in batch[1:]]) if len(batch) > 1 else first
+def _join(works: list[Work]) -> Any:
+    return works[0].joined(works[1:]) if len(works) > 1 else works[0]
 
 
 def _outcome(

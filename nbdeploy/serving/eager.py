@@ -6,7 +6,7 @@ import types
 from collections.abc import Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Started", "finish", "start"]
+__all__ = ["Started", "finish", "gathered", "start"]
 
 _Result = TypeVar("_Result")
 
@@ -60,3 +60,13 @@ def finish(started: Started[_Result]) -> Generator[Any, Any, _Result]:
         except StopIteration as end:
             result: _Result = end.value
             return result
+
+
+@types.coroutine
+def gathered(work: Any) -> Generator[Any, list[Any] | None, list[Any] | None]:
+    """Hand work to whoever gathers that of several coroutines, and wait for its answers.
+
+    Only a driver that knows of it may run the coroutine: an event loop would not know what to do
+    with the work. ``None`` comes back for work that shall be done in another way.
+    """
+    return (yield work)

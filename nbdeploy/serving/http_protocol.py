@@ -9,7 +9,8 @@ from typing import Any, cast
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from nbdeploy.models.predictor import METHODS
-from nbdeploy.serving.direct import Direct, DirectAnswers
+from nbdeploy.serving.direct import DirectAnswers
+from nbdeploy.serving.direct_lane import DirectLane
 
 __all__ = ["CONNECTION_LIMIT", "HEADER_TIMEOUT", "HeaderDeadline", "http_protocol"]
 
@@ -100,7 +101,7 @@ def http_protocol(
     *,
     header_timeout: float = HEADER_TIMEOUT,
     connection_limit: int = CONNECTION_LIMIT,
-    direct: Direct | None = None,
+    direct: DirectLane | None = None,
     base: type[asyncio.Protocol] = AutoHTTPProtocol,
 ) -> type[asyncio.Protocol]:
     """Return a protocol class for ``uvicorn.Config(http=...)``.
@@ -112,7 +113,7 @@ def http_protocol(
     connection_limit
         Connections at the same time, idle ones included; one more is answered 503.
     direct
-        What answers small predictions where their bytes arrive, see `DirectAnswers`.
+        The lane of small predictions, see `DirectAnswers`.
     base
         A protocol of uvicorn: the faster one that is installed.
     """
@@ -123,7 +124,7 @@ def http_protocol(
     bases: tuple[type, ...] = (HeaderDeadline, base)
     # Only the protocol on httptools tells its subclasses where a request stands.
     if direct is not None and hasattr(base, "on_message_complete"):
-        settings["direct"] = staticmethod(direct)
+        settings["direct"] = direct
         settings["direct_paths"] = {f"/{method}".encode(): f"/{method}" for method in METHODS}
-        bases = (HeaderDeadline, DirectAnswers, base)
+        bases = (DirectAnswers, HeaderDeadline, base)
     return cast("type[asyncio.Protocol]", type(base.__name__, bases, settings))

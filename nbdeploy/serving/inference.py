@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nbdeploy.exceptions import RequestError, StoppedError
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.batching import MicroBatcher
-from nbdeploy.serving.routing import Route
+from nbdeploy.serving.eager import gathered
+from nbdeploy.serving.routing import Question, Route
 
 if TYPE_CHECKING:
     from nbdeploy.serving.junction import Junction
@@ -82,14 +83,29 @@ class Inference:
             if self.junction is not None:
                 return await self.junction.predict(request)
             route = self.current_route()
-        check_method(request.method, route)
-        with self.monitor.observe(request.method) as observation:
-            question = route.question(request.method, request.rows)
-            observation.record(rows=question.size, version=route.version, status=200)
-            output = self.batcher.answer_at_once(question)
-            if output is None:
-                output = await self.batcher.submit(question)
-            return Prediction(output, route.version)
+        monitor, method = self.monitor, request.method
+        check_method(method, route)
+        started = monitor.clock()
+        try:
+            question = route.question(method, request.rows)
+            output = await self._answer(question)
+        except BaseException:
+            with monitor.observe(method, version=route.version, started=started):
+                raise
+        monitor.answered(method, started=started, rows=question.size, version=route.version)
+        return Prediction(output, route.version)
+
+    async def _answer(self, question: Question) -> list[Any]:
+        """Answer at once what costs less than to wait; queue up with the rest."""
+        batcher = self.batcher
+        if batcher.is_gathering:
+            output = await gathered(question)
+        else:
+            output = batcher.answer_at_once(question)
+        if output is None:
+            with self.monitor.in_flight():
+                output = await batcher.submit(question)
+        return output
 
 
 def check_method(method: str, route: Route) -> None:

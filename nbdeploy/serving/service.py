@@ -25,16 +25,16 @@ from nbdeploy.monitoring.contest import Contest
 from nbdeploy.monitoring.feedback import FeedbackLog
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.access_control import AccessControl
-from nbdeploy.serving.asgi import Receive, Reply, Scope, Send
+from nbdeploy.serving.asgi import Receive, Scope, Send
 from nbdeploy.serving.batching import MAX_BATCH_ROWS, MicroBatcher
+from nbdeploy.serving.direct_lane import DirectLane
 from nbdeploy.serving.docs_page import add_docs_routes
-from nbdeploy.serving.eager import Started, start
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.feedback_route import add_feedback_route
 from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference
 from nbdeploy.serving.junction import Junction
-from nbdeploy.serving.lane import PredictionLane, content_type_of
+from nbdeploy.serving.lane import PredictionLane
 from nbdeploy.serving.reading_routes import add_reading_routes, json_response
 from nbdeploy.serving.routing import Route, route_from_file
 from nbdeploy.serving.schemas import PredictionRequest, describe_paths
@@ -54,18 +54,7 @@ class _Application(FastAPI):
 
     gate: AccessControl
     lane: PredictionLane
-
-    def direct(self, scope: Scope, body: bytes) -> Reply | Started[Reply] | None:
-        """Answer, or begin to, what is predicted without waiting; leave strangers to the gate."""
-        # Middleware that a user adds sees every request: then there is no shorter way.
-        if self.user_middleware or self.gate.refusal(scope) is not None:
-            return None
-        method = scope["path"][1:]
-        junction = self.lane.inference.junction
-        if junction is not None:
-            key = junction.key_of(scope["headers"], body)
-            return start(self.lane.respond(method, content_type_of(scope), body, junction, key))
-        return start(self.lane.respond(method, content_type_of(scope), body))
+    direct: DirectLane
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.gate(scope, receive, send)
@@ -280,6 +269,14 @@ class ModelService:
             is_express=lambda path: path in _EXPRESS and not app.user_middleware,
             policy=lambda: self.access,
             codes=self.codes,
+        )
+        app.direct = DirectLane(
+            app.lane,
+            gate=app.gate,
+            batcher=self._batcher,
+            # Middleware that a user adds sees every request, and a junction the whole head of it:
+            # then there is no shorter way.
+            is_open=lambda: self.inference.junction is None and not app.user_middleware,
         )
         app.add_exception_handler(HTTPException, _http_error)
         app.state.service = self
