@@ -131,17 +131,18 @@ class OpenedFile:
         if not is_here:
             # It came from beyond this machine, where the command does not reach.
             del ways[1]
-        return "\n".join(
-            [
-                f"{self.path.name} was not saved by you on this machine, and loading it would run "
-                "what is in it.",
-                self._content(),
-                "If you know where it comes from, trust it in one of "
-                f"{'three' if is_here else 'two'} ways:",
-                *ways,
-                advice,
-            ]
-        ).rstrip()
+        number = "three" if is_here else "two"
+        refusal = (
+            f"{self.path.name} was not saved by you on this machine, and loading it would run "
+            f"what is in it.\n{self._content()}"
+        )
+        lines = [
+            refusal,
+            f"If you know where it comes from, trust it in one of {number} ways:",
+            *ways,
+            advice,
+        ]
+        return "\n".join(lines).rstrip()
 
     def _content(self) -> str:
         if self.globals is None:
