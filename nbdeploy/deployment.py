@@ -24,9 +24,16 @@ from nbdeploy.models.compiled import Declined
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
+from nbdeploy.registry.version import ModelVersion
 from nbdeploy.serving.lane import ERROR_ID_HEADER
 from nbdeploy.serving.names import checked_name, name_from
-from nbdeploy.serving.routing import NOT_COMPILED, Route, route_from_file, route_from_model
+from nbdeploy.serving.routing import (
+    NOT_COMPILED,
+    Route,
+    route_from_file,
+    route_from_model,
+    route_from_version,
+)
 from nbdeploy.serving.security import LOGIN_PATH, AccessPolicy, choose_token, is_loopback
 from nbdeploy.serving.server import BackgroundServer
 from nbdeploy.serving.service import ModelService
@@ -83,10 +90,11 @@ def deploy(
     Parameters
     ----------
     model
-        A fitted model, a function of the rows, or the path of a saved model.
+        A fitted model, a function of the rows, the path of a saved model, or a version of one:
+        ``versions["1.0"]``.
     name
         What the service is called; the class of the model when ``None``, so that a second unnamed
-        model of that class replaces the first.
+        model of that class replaces the first. For a version it is what the versions are of.
     example
         Rows that the model was fitted on, such as ``X_train``: columns, types and missing values
         are learned from them. Without it, what the fitted model remembers is used.
@@ -102,7 +110,7 @@ def deploy(
     allowed_hosts
         Host names that callers may use, beside those of this machine, while there is no token.
     trust
-        For a path: what vouches for a file that you did not save, see
+        For a path or a version: what vouches for a file that you did not save, see
         `ModelSerializer.load_model`.
     copy
         ``False`` serves the object itself: for models too big to be held twice.
@@ -389,6 +397,8 @@ def _route_of(
     copy: bool,
     compile: bool,  # noqa: A002 -- what deploy() calls it
 ) -> Route:
+    if isinstance(model, ModelVersion):
+        return route_from_version(model, trust=trust, example=example, compile=compile)
     if isinstance(model, (str, os.PathLike)):
         return route_from_file(model, trust=trust, example=example, compile=compile)
     # Unfitted and unfit objects are told before time is spent on a copy.
@@ -465,6 +475,8 @@ def _who_may_call(access: AccessPolicy, options: _Options) -> str:
 
 
 def _name_of(model: Any, route: Route) -> str:
+    if isinstance(model, ModelVersion):
+        return name_from(model.registry.name)
     if isinstance(model, (str, os.PathLike)):
         return checked_name(Path(model).stem)
     return name_from(route.predictor.model_type)

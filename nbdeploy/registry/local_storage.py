@@ -59,7 +59,7 @@ class LocalStorage:
 
     def list(self, kind: str) -> dict[str, Stamp]:
         """Return the files below a kind; links are none."""
-        found = {}
+        found: dict[str, Stamp] = {}
         for folder in _entries(self._inside(kind), folders=True):
             for file in _entries(Path(folder.path), folders=False):
                 # A folder goes away between the look at it and at its files.

@@ -84,7 +84,7 @@ class ObjectStorage:
 
     def list(self, kind: str) -> dict[str, Stamp]:
         """Return the files below a kind that are finished."""
-        found = {}
+        found: dict[str, Stamp] = {}
         for path, about in self._found(kind).items():
             if path.count("/") == _FILES_AT_DEPTH - 1:
                 found[path] = tuple(str(about[key]) for key in _STAMPS if key in about)

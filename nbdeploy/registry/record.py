@@ -9,17 +9,14 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from nbdeploy.display.html import visible
-from nbdeploy.display.table import shortened
-from nbdeploy.exceptions import CorruptedModelError, VersionError
+from nbdeploy.exceptions import CorruptedModelError
 from nbdeploy.models.manifest import Entry
 
-__all__ = ["RECORD_FILE", "Record", "checked_metrics", "sealed", "unsealed"]
+__all__ = ["RECORD_FILE", "Record", "sealed", "unsealed"]
 
 RECORD_FILE = "version.json"
 
 _FORMAT = 1
-_DEEPEST = 8
 _TEXTS = ("version", "description", "created_by", "part")
 
 
@@ -132,49 +129,6 @@ def unsealed(data: bytes) -> dict[str, Any]:
         message = "its digest is not the one that it names: the file was changed"
         raise ValueError(message)
     return facts
-
-
-def checked_metrics(metrics: object) -> dict[str, Any]:
-    """Return metrics as plain values that JSON has.
-
-    Raises
-    ------
-    VersionError
-        They are no dict of named numbers, texts, or lists of those.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> checked_metrics({"auc": np.float64(0.91), "confusion": np.array([[5, 1], [0, 6]])})
-    {'auc': 0.91, 'confusion': [[5, 1], [0, 6]]}
-    """
-    if metrics is None:
-        return {}
-    if not isinstance(metrics, Mapping) or not all(isinstance(name, str) for name in metrics):
-        message = (
-            f"metrics={visible(shortened(repr(metrics), 60))} is no dict of names and numbers, "
-            "such as {'auc': 0.91}."
-        )
-        raise VersionError(message)
-    return {name: _plain(value, name, 0) for name, value in metrics.items()}
-
-
-def _plain(value: Any, name: str, depth: int) -> Any:
-    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
-        value = value.item()
-    elif hasattr(value, "tolist"):
-        value = value.tolist()
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if depth < _DEEPEST and isinstance(value, Mapping):
-        return {str(key): _plain(one, name, depth + 1) for key, one in value.items()}
-    if depth < _DEEPEST and isinstance(value, (list, tuple)):
-        return [_plain(one, name, depth + 1) for one in value]
-    message = (
-        f"The metric {visible(shortened(repr(name), 60))} is {type(value).__name__}, which cannot "
-        "be written down. Pass a number, a text, or a list or dict of them."
-    )
-    raise VersionError(message)
 
 
 def _digest(facts: Mapping[str, Any]) -> str:
