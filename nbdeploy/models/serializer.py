@@ -304,7 +304,8 @@ def same_content(first: OpenedFile, second: bytes) -> bool:
     """Tell whether two files hold the same model, though their bytes may differ.
 
     Equal texts that are one object are written once, and after a load more of them are one: the
-    same model may have different bytes before and after its first load. After it they stay.
+    same model may have different bytes before and after its first load. After it they stay. A
+    skops file numbers its objects anew each time.
 
     Parameters
     ----------
@@ -315,15 +316,19 @@ def same_content(first: OpenedFile, second: bytes) -> bool:
     """
     if first.digest == digest_of(second):
         return True
-    if first.format == "skops":
-        return False
-    load = pickle_formats.load_pickle if first.format == "pickle" else pickle_formats.load_joblib
     try:
-        models = (load(first.data), load(second))
-        return len({digest_of(_DUMPS[first.format](model)) for model in models}) == 1
+        loaded = [_load_again(data, first.format) for data in (first.data, second)]
+        return len({digest_of(pickle_formats.dump_joblib(model)) for model in loaded}) == 1
     except Exception as error:  # noqa: BLE001 -- code of a model may raise anything
         logger.debug("Two contents of %s cannot be compared: %s", first.path.name, error)
         return False
+
+
+def _load_again(data: bytes, format_name: str) -> Any:
+    if format_name == "skops":
+        return skops_format.load_skops(data, skops_format.types_needing_trust(data) or ())
+    is_pickle = format_name == "pickle"
+    return (pickle_formats.load_pickle if is_pickle else pickle_formats.load_joblib)(data)
 
 
 _DUMPS: dict[str, Callable[[Any], bytes]] = {

@@ -71,6 +71,9 @@ def changes_of(revisions: Iterable[Kept]) -> list[Change]:
         record = kept.record
         after = record.entry.digest if record.entry else None
         action = "delete" if after is None else "save" if before is None else "replace"
+        if after is None:
+            # What was deleted is gone; only its digest was noted.
+            before = record.data.get("digest")
         found.append(
             Change(
                 when=datetime.fromisoformat(record.created_at),

@@ -39,7 +39,8 @@ class Record:
     parameters
         What the model was made with.
     data
-        What tells the training data from others: rows, columns, digest.
+        What tells the training data from others: rows, columns, digest. Of a deletion, the
+        digest of the model that was deleted.
     files
         The digest of each file of the version, by its name.
     part

@@ -172,6 +172,7 @@ class Shelf:
                 created_at=self._clock().isoformat(),
                 created_by=user_name(),
                 description=why,
+                data={"digest": self._digest(name)},
             )
             if self.put(numbers[-1] + 1, record, {}) is not None:
                 break
@@ -244,6 +245,13 @@ class Shelf:
         """Return where the model's file is."""
         name = kept.record.model_file or ""
         return self.storage.locate(f"{kept.folder}/{kept.record.file(name)}")
+
+    def _digest(self, name: str) -> str | None:
+        try:
+            kept = self.find(name)
+        except CorruptedModelError:
+            return None
+        return kept.record.entry.digest if kept and kept.record.entry else None
 
     def _file(self, kept: Kept, name: str) -> bytes:
         try:

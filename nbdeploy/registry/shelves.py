@@ -19,8 +19,8 @@ Place = tuple[Shelf, Kept]
 """A version, and the shelf where it is."""
 
 _HOW_TO_SAVE = "Save one with save_model_version(model, '1.0')."
-_ATTEMPTS = 500
-_PATIENCE = 0.01  # seconds; a network drive may show the folder of another saver late
+_PATIENCE = 50  # times that a name is refused without anything to be seen there
+_PAUSE = 0.01  # seconds
 
 
 class Shelves:
@@ -150,8 +150,8 @@ class Shelves:
         ModelFileError
             It cannot be written.
         """
-        name = version or ""
-        for _ in range(_ATTEMPTS):
+        name, before, refusals = version or "", None, 0
+        while refusals < _PATIENCE:
             if version is None:
                 same, name = self._same(draft), next_number(self.names())
             else:
@@ -162,8 +162,11 @@ class Shelves:
             kept = draft.put(self.own, name, taken[-1] + 1)
             if kept is not None:
                 return self.own, kept
-            # Somebody else was first. What they saved decides what happens now.
-            time.sleep(_PATIENCE)
+            # Somebody else was first: what they saved decides what happens now. A network drive
+            # may show it late; what never shows is no version.
+            refusals = refusals + 1 if before == (name, taken) else 0
+            before = (name, taken)
+            time.sleep(_PAUSE)
         message = (
             f"Nothing was saved: something that is no version stands in the place of {name!r} in "
             f"{self.own.storage.location}. Remove it, or save under another name."

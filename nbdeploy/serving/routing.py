@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -339,7 +339,8 @@ def _warm_up(route: Route, example: Any) -> float:
     """Answer before anybody asks, so that mistakes show now; tell the seconds that a row takes."""
     method = route.predictor.methods[0]
     if example is not None:
-        head = example[:_WARM_UP_ROWS] if hasattr(example, "__getitem__") else example
+        is_sliced = hasattr(example, "__getitem__") and not isinstance(example, Mapping)
+        head = example[:_WARM_UP_ROWS] if is_sliced else example
         route.answer(method, route.signature.validate(head))
     try:
         question = route.question(method, [route.signature.example_row()])
