@@ -25,10 +25,18 @@ from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
 from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
+from nbdeploy.registry.version import ModelVersion
+from nbdeploy.registry.version_control import ModelVersionControl
 from nbdeploy.serving.lane import ERROR_ID_HEADER
 from nbdeploy.serving.names import checked_name, name_from
 from nbdeploy.serving.rehearsal import few_of
-from nbdeploy.serving.routing import NOT_COMPILED, Route, route_from_file, route_from_model
+from nbdeploy.serving.routing import (
+    NOT_COMPILED,
+    Route,
+    route_from_file,
+    route_from_model,
+    route_from_version,
+)
 from nbdeploy.serving.security import LOGIN_PATH, AccessPolicy, choose_token, is_loopback
 from nbdeploy.serving.server import BackgroundServer
 from nbdeploy.serving.service import ModelService
@@ -63,7 +71,7 @@ class _Options:
 class _Recipe:
     """How models of a deployment are made into routes."""
 
-    model: Any = field(repr=False)
+    registry: ModelVersionControl | None
     example: Any = field(repr=False)
     trust: Any = field(repr=False)
     copy: bool
@@ -99,10 +107,11 @@ def deploy(
     Parameters
     ----------
     model
-        A fitted model, a function of the rows, or the path of a saved model.
+        A fitted model, a function of the rows, the path of a saved model, or a version of one:
+        ``versions["1.0"]``.
     name
         What the service is called; the class of the model when ``None``, so that a second unnamed
-        model of that class replaces the first.
+        model of that class replaces the first. For a version it is what the versions are of.
     example
         Rows that the model was fitted on, such as ``X_train``: columns, types and missing values
         are learned from them. Without it, what the fitted model remembers is used.
@@ -118,7 +127,7 @@ def deploy(
     allowed_hosts
         Host names that callers may use, beside those of this machine, while there is no token.
     trust
-        For a path: what vouches for a file that you did not save, see
+        For a path or a version: what vouches for a file that you did not save, see
         `ModelSerializer.load_model`.
     copy
         ``False`` serves the object itself: for models too big to be held twice.
@@ -182,8 +191,9 @@ def deploy(
     choose_token(token, host=host, expose=expose, is_shared=lambda: False)
     route = _route_of(model, example=example, trust=trust, copy=copy, compile=compile)
     chosen = checked_name(name) if name is not None else _name_of(model, route)
-    kept = few_of(example) if store_example else None
-    recipe = _Recipe(model=model, example=kept, trust=trust, copy=copy, compile=compile)
+    kept = _kept_rows(model, example) if store_example else None
+    registry = model.registry if isinstance(model, ModelVersion) else None
+    recipe = _Recipe(registry=registry, example=kept, trust=trust, copy=copy, compile=compile)
     with _lock:
         return _deploy(chosen, route, options, recipe, is_named=name is not None)
 
@@ -244,7 +254,9 @@ class Deployment(TrafficVerbs, ReprMixin):
     def _make_route(self, model: Any) -> Route:
         recipe = self._recipe
         options = {"trust": recipe.trust, "copy": recipe.copy, "compile": recipe.compile}
-        if not isinstance(model, (str, os.PathLike)):
+        if isinstance(model, ModelVersion):
+            self._recipe = replace(recipe, registry=model.registry)
+        elif not isinstance(model, (str, os.PathLike)):
             # What all rows looked like is known; the few that are kept would make it narrower.
             known = _signature_for(model, self._service.signature)
             return _route_of(model, example=None, signature=known, **options)
@@ -254,6 +266,10 @@ class Deployment(TrafficVerbs, ReprMixin):
             if recipe.example is None:
                 raise
             return _route_of(model, example=recipe.example, **options)
+
+    def _saved_version(self, name: str) -> ModelVersion | None:
+        registry = self._recipe.registry
+        return registry[name] if registry is not None and name in registry else None
 
     def predict(self, rows: Any) -> Any:
         """Predict rows over HTTP, through the same endpoint as everybody else.
@@ -435,6 +451,8 @@ def _route_of(
     compile: bool,  # noqa: A002 -- what deploy() calls it
     signature: Signature | None = None,
 ) -> Route:
+    if isinstance(model, ModelVersion):
+        return route_from_version(model, trust=trust, example=example, compile=compile)
     if isinstance(model, (str, os.PathLike)):
         return route_from_file(model, trust=trust, example=example, compile=compile)
     # Unfitted and unfit objects are told before time is spent on a copy.
@@ -445,6 +463,12 @@ def _route_of(
     return route_from_model(
         twin, signature=signature, example=example, digest=digest, compile=compile
     )
+
+
+def _kept_rows(model: Any, example: Any) -> Any:
+    if example is None and isinstance(model, ModelVersion):
+        return model.example()
+    return few_of(example)
 
 
 def _signature_for(model: Any, live: Signature) -> Signature | None:
@@ -528,6 +552,8 @@ def _who_may_call(access: AccessPolicy, options: _Options) -> str:
 
 
 def _name_of(model: Any, route: Route) -> str:
+    if isinstance(model, ModelVersion):
+        return name_from(model.registry.name)
     if isinstance(model, (str, os.PathLike)):
         return checked_name(Path(model).stem)
     return name_from(route.predictor.model_type)

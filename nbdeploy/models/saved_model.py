@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from nbdeploy.display.units import file_size
+
 __all__ = ["SavedModel"]
 
 _SHOWN_GLOBALS = 8
-_UNITS = ("B", "kB", "MB", "GB", "TB")
-_STEP = 1000
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,7 +64,7 @@ class SavedModel:
         known = self.model_type or "unknown model"
         trust = "trusted" if self.trusted else "not trusted"
         lines = [
-            f"SavedModel({known}, {self.format}, {_size(self.size)}, {trust})",
+            f"SavedModel({known}, {self.format}, {file_size(self.size)}, {trust})",
             f"  digest     {self.digest}",
         ]
         if self.python:
@@ -75,14 +75,6 @@ class SavedModel:
 
     def _versions(self) -> list[str]:
         return [f"Python {self.python}", *(f"{name} {v}" for name, v in self.libraries.items())]
-
-
-def _size(number: float) -> str:
-    for unit in _UNITS[:-1]:
-        if number < _STEP:
-            return f"{number:.3g} {unit}"
-        number /= _STEP
-    return f"{number:.3g} {_UNITS[-1]}"
 
 
 def _shortened(names: tuple[str, ...]) -> str:

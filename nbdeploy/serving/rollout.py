@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -11,13 +12,15 @@ from typing import Any, Literal
 from nbdeploy.display.html import element, fragment, visible
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.units import count, duration, percent
-from nbdeploy.exceptions import DeadlineError, ServingError
+from nbdeploy.exceptions import DeadlineError, NbdeployError, ServingError
 from nbdeploy.monitoring.contest import Arm, Contest
 from nbdeploy.monitoring.experiment import compare_scores
 from nbdeploy.monitoring.scores import Metric
 from nbdeploy.monitoring.verdict import amount, unit_of
 
 __all__ = ["Guard", "Rollout", "State", "checked_steps", "complaint", "is_passed"]
+
+logger = logging.getLogger("nbdeploy")
 
 State = Literal["running", "live", "rolled back", "aborted"]
 
@@ -165,6 +168,8 @@ class Rollout(ReprMixin):
         What the rehearsal said.
     lock
         Held while it moves.
+    on_live
+        Called once a rollout of several steps is live, in a thread of its own: it may write files.
     """
 
     def __init__(
@@ -178,6 +183,7 @@ class Rollout(ReprMixin):
         undo: Callable[[], object],
         note: str = "",
         lock: AbstractContextManager[Any] | None = None,
+        on_live: Callable[[], object] | None = None,
     ) -> None:
         self.version = version
         self.before = before
@@ -189,6 +195,7 @@ class Rollout(ReprMixin):
         self._apply = apply
         self._undo = undo
         self._note = note
+        self._on_live = on_live
         self._contest: Contest | None = None
         self._at_step = Arm()
         self._lock = lock or threading.RLock()
@@ -277,7 +284,21 @@ class Rollout(ReprMixin):
         self.reason = reason
         if self._contest is not None:
             self._contest.on_news = lambda: None
-        self._ended.set()
+        if state == "live" and self._on_live is not None and len(self.steps) > 1:
+            threading.Thread(target=self._finish, name="nbdeploy-live", daemon=True).start()
+        else:
+            self._ended.set()
+
+    def _finish(self) -> None:
+        assert self._on_live is not None
+        try:
+            self._on_live()
+        except NbdeployError as error:
+            # The version is live all the same; nobody is there to be told but who looks.
+            self.reason = f"{type(error).__name__}: {error}"
+            logger.warning("After the rollout of %s: %s", self.version, self.reason)
+        finally:
+            self._ended.set()
 
     def __repr__(self) -> str:
         reason = f": {self.reason}" if self.reason else ""

@@ -24,6 +24,7 @@ from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.contest import Contest
 from nbdeploy.monitoring.feedback import FeedbackLog
 from nbdeploy.monitoring.monitor import ModelMonitor
+from nbdeploy.registry.version import ModelVersion
 from nbdeploy.serving.access_control import AccessControl
 from nbdeploy.serving.asgi import Receive, Scope, Send
 from nbdeploy.serving.batching import MAX_BATCH_ROWS, MicroBatcher
@@ -36,7 +37,7 @@ from nbdeploy.serving.inference import Inference
 from nbdeploy.serving.junction import Junction
 from nbdeploy.serving.lane import PredictionLane
 from nbdeploy.serving.reading_routes import add_reading_routes, json_response
-from nbdeploy.serving.routing import Route, route_from_file
+from nbdeploy.serving.routing import Route, route_from_file, route_from_version
 from nbdeploy.serving.schemas import PredictionRequest, describe_paths
 from nbdeploy.serving.security import AccessPolicy, OneTimeCodes, choose_token
 from nbdeploy.serving.traffic import Traffic
@@ -66,9 +67,10 @@ class ModelService:
     Parameters
     ----------
     model_path
-        A file that `ModelSerializer.save_model` wrote (or the route of a model in memory).
+        A file that `ModelSerializer.save_model` wrote, or a version: ``versions["1.0"]`` (or the
+        route of a model in memory).
     name
-        What the service is called; the file's stem when ``None``.
+        What the service is called; the file's stem, or what the versions are of, when ``None``.
     trust
         What vouches for a file that this user did not save: its ``"sha256:..."``.
     example
@@ -117,7 +119,7 @@ class ModelService:
 
     def __init__(
         self,
-        model_path: str | os.PathLike[str] | Route,
+        model_path: str | os.PathLike[str] | ModelVersion | Route,
         *,
         name: str | None = None,
         trust: Any = None,
@@ -139,6 +141,12 @@ class ModelService:
         if isinstance(model_path, Route):
             route = model_path
             self.name = name or model_path.predictor.model_type
+        elif isinstance(model_path, ModelVersion):
+            version = model_path
+            self.name = name or version.registry.name
+            self._load_route = lambda: route_from_version(
+                version, trust=trust, example=example, compile=compile
+            )
         else:
             path = Path(model_path)
             self.name = name or path.stem

@@ -10,6 +10,7 @@ from nbdeploy.exceptions import ServingError, VersionError
 from nbdeploy.monitoring.comparison import Comparison, compare_contest
 from nbdeploy.monitoring.contest import Contest
 from nbdeploy.monitoring.shadow import ShadowLog
+from nbdeploy.serving.alias_follower import AliasFollower
 from nbdeploy.serving.junction import contest_of
 from nbdeploy.serving.rehearsal import rehearse
 from nbdeploy.serving.rollout import Guard, Rollout, checked_steps
@@ -25,6 +26,7 @@ _UNDONE = 10
 class _Entry(NamedTuple):
     traffic: Traffic
     contest: Contest | None = None
+    follower: AliasFollower | None = None
 
 
 class TrafficDesk:
@@ -96,6 +98,10 @@ class TrafficDesk:
         with self._changing:
             self._refuse_while_rolling_out()
             parted = Traffic.parted(shares, routes, key=key)
+            if len(parted.shares) < len(parted.routes):
+                names = ", ".join(map(repr, routes))
+                message = f"Two of {names} are the same version. Name every version once."
+                raise ServingError(message)
             for route in parted.routes:
                 self._rehearse(route)
             parted = parted.with_shadow(self.traffic.shadow)
@@ -122,9 +128,14 @@ class TrafficDesk:
             return traffic
 
     def rollout(
-        self, route: Route, *, steps: Sequence[float] | None = None, guard: Guard | None = None
+        self,
+        route: Route,
+        *,
+        steps: Sequence[float] | None = None,
+        guard: Guard | None = None,
+        follower: AliasFollower | None = None,
     ) -> Rollout:
-        """Let a version take over from the one in force."""
+        """Let a version take over from the one in force, and an alias follow once it is live."""
         shares = (1.0,) if steps is None else checked_steps(steps)
         with self._changing:
             self._refuse_while_rolling_out()
@@ -140,6 +151,7 @@ class TrafficDesk:
                 apply=lambda share: None if is_live else self._give(route, live, share),
                 undo=self.rollback,
                 note=note,
+                on_live=None if follower is None else follower.follow,
             )
             contest = None
             if len(rollout.steps) > 1:
@@ -147,9 +159,11 @@ class TrafficDesk:
             with self._lock:
                 if not is_live:
                     # The steps take this place in the history one after the other.
-                    self._remember(_Entry(self.traffic, contest))
+                    self._remember(_Entry(self.traffic, contest, follower))
                 self._rollout = rollout
                 rollout.begin(contest)
+            if rollout.is_live and follower is not None:
+                follower.follow()
             return rollout
 
     def rollback(self) -> Traffic:
@@ -162,6 +176,7 @@ class TrafficDesk:
         """
         with self._lock:
             self._stop_rollout("the traffic of before was restored")
+            follower = self._history[-1].follower
             if len(self._history) == 1:
                 message = (
                     f"{self.traffic.primary.version!r} is the first that is remembered: there is "
@@ -170,7 +185,10 @@ class TrafficDesk:
                 raise VersionError(message)
             del self._history[-1]
             self._apply(self._history[-1], in_place=True)
-            return self.traffic
+            restored = self.traffic
+        if follower is not None:
+            follower.go_back()
+        return restored
 
     def compare(self, *, confidence: float) -> Comparison:
         """Compare the versions that answer; the last ones that were compared when one does.
@@ -197,12 +215,12 @@ class TrafficDesk:
     def _give(self, route: Route, live: Route, share: float) -> None:
         """Give a version its share, in the place of the step before; on whichever thread."""
         traffic = self._beside(route, live, share)
-        contest = self._history[-1].contest
+        contest, follower = self._history[-1].contest, self._history[-1].follower
         if contest is not None:
             contest.weights |= traffic.shares
         if share == 1:
             traffic = Traffic.to(route).with_shadow(traffic.shadow)
-        self._apply(_Entry(traffic, contest), in_place=True)
+        self._apply(_Entry(traffic, contest, follower), in_place=True)
 
     def _beside(self, route: Route, live: Route, share: float) -> Traffic:
         shares = {live.version: 1 - share, route.version: share}

@@ -12,7 +12,9 @@ from typing import Any
 
 from nbdeploy.exceptions import NbdeployError, ServingError, VersionError
 from nbdeploy.monitoring.comparison import Comparison
-from nbdeploy.serving.names import checked_name
+from nbdeploy.registry.names import checked_name
+from nbdeploy.registry.version import ModelVersion
+from nbdeploy.serving.alias_follower import AliasFollower
 from nbdeploy.serving.rollout import Guard, Rollout
 from nbdeploy.serving.routing import Route
 from nbdeploy.serving.traffic import ROUTING_KEY, Traffic
@@ -24,6 +26,8 @@ __all__ = ["TrafficVerbs"]
 class TrafficVerbs(ABC):
     """What a deployment can do with versions."""
 
+    name: str
+
     @property
     @abstractmethod
     def _desk(self) -> TrafficDesk:
@@ -33,12 +37,17 @@ class TrafficVerbs(ABC):
     def _make_route(self, model: Any) -> Route:
         """Load a model as `deploy` would: a fitted one, a function, a path or a saved version."""
 
+    @abstractmethod
+    def _saved_version(self, name: str) -> ModelVersion | None:
+        """Find a version, or an alias, among the versions of the deployed one."""
+
     def rollout(
         self,
         version: Any,
         *,
         steps: Sequence[float] | None = None,
         guard: Guard | None = None,
+        alias: str | None = None,
     ) -> Rollout:
         """Let a version take over, without losing a request.
 
@@ -48,12 +57,15 @@ class TrafficVerbs(ABC):
         Parameters
         ----------
         version
-            The name of a version, a fitted model, or the path of a saved one.
+            The name of a version, a version of a registry, a fitted model, or the path of one.
         steps
             Shares of the traffic, such as ``[0.05, 0.25, 1]``: it gets one after the other, moves
             on by itself and goes back by itself. Without, it gets everything at once.
         guard
             What it must keep to at every step.
+        alias
+            An alias of the registry to point to the version once it is live, ``"production"``
+            for example. `rollback` moves it back as well.
 
         Returns
         -------
@@ -72,7 +84,9 @@ class TrafficVerbs(ABC):
         """
         desk = self._desk
         try:
-            return desk.rollout(self._route_named(version), steps=steps, guard=guard)
+            route = self._route_named(version)
+            follower = None if alias is None else self._follower(alias, route)
+            return desk.rollout(route, steps=steps, guard=guard, follower=follower)
         except NbdeployError as error:
             error.add_note(f"{desk.traffic.primary.version!r} stays live.")
             raise
@@ -125,7 +139,7 @@ class TrafficVerbs(ABC):
             routes = {name: self._route_named(name) for name in versions}
             return desk.split(routes, versions, key=key)
         routes = {
-            checked_name(name): replace(self._route_named(model), version=name)
+            checked_name(name, "version"): replace(self._route_named(model), version=name)
             for name, model in versions.items()
         }
         return desk.split(routes, _shares(routes, weights), key=key)
@@ -138,7 +152,8 @@ class TrafficVerbs(ABC):
         Parameters
         ----------
         version
-            The name of a version, a fitted model, or the path of a saved one; ``None`` ends it.
+            The name of a version, a version of a registry, a fitted model, or the path of one;
+            ``None`` ends it.
 
         Raises
         ------
@@ -165,11 +180,28 @@ class TrafficVerbs(ABC):
         """
         return self._desk.compare(confidence=confidence)
 
+    def _follower(self, alias: str, route: Route) -> AliasFollower:
+        saved = self._saved_version(route.version)
+        if saved is None or saved.digest != route.digest:
+            message = (
+                f"alias={alias!r} needs a version of a registry, and {route.version!r} is none: "
+                "save the model with save_model_version() and roll that version out."
+            )
+            raise VersionError(message)
+        follower = AliasFollower(alias, saved, service=self.name)
+        follower.check()
+        return follower
+
     def _route_named(self, version: Any) -> Route:
         """Give the route of a version: one that is loaded, one that is saved, or a model."""
+        known = self._desk.known()
+        saved = self._saved_version(version) if isinstance(version, str) else version
+        if isinstance(saved, ModelVersion):
+            loaded = known.get(saved.version)
+            is_same = loaded is not None and loaded.digest == saved.digest
+            return loaded if loaded is not None and is_same else self._make_route(saved)
         if not isinstance(version, str):
             return self._make_route(version)
-        known = self._desk.known()
         if version in known:
             return known[version]
         if os.sep in version or os.path.exists(version):  # noqa: PTH110 -- may hold a NUL
@@ -178,7 +210,7 @@ class TrafficVerbs(ABC):
         hint = f" Did you mean {near[0]!r}?" if near else ""
         message = (
             f"There is no version {version!r}.{hint} Loaded are {', '.join(map(repr, known))}. "
-            "Or give a fitted model, or the path of a saved one."
+            "Or give a version of a registry, a fitted model, or the path of a saved one."
         )
         raise VersionError(message)
 
