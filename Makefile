@@ -1,5 +1,5 @@
 # `make demo` and `make test` need Python 3.11+ and make; each sets up what it needs in .venv.
-.PHONY: demo lab test lint acceptance bench notebooks clean
+.PHONY: demo lab test lint acceptance bench bench-peers notebooks clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -29,8 +29,15 @@ lint: $(VENV)/.for-test
 acceptance: $(VENV)/.for-test
 	$(BIN)/pytest -m acceptance
 
+# Each compares in one run; `make bench BENCH=--write` also writes the figures into benchmarks/README.md.
 bench: $(VENV)/.for-test
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/bench.py $(BENCH)
+	$(BIN)/python benchmarks/formats.py $(filter --write,$(BENCH))
+	$(BIN)/python benchmarks/profile_request.py $(filter --write,$(BENCH))
+
+bench-peers: $(VENV)/.for-test
+	$(BIN)/python benchmarks/peers.py $(BENCH)
 
 notebooks: $(VENV)/.for-test
 	$(BIN)/python notebooks/build.py

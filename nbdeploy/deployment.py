@@ -63,7 +63,7 @@ class _Options:
     timeout: float
     max_batch_size: int | None
     batch_timeout: float
-    max_concurrency: int
+    max_concurrency: int | None
     max_queue: int
 
 
@@ -93,7 +93,7 @@ def deploy(
     compile: bool = True,  # noqa: A002 -- scikit-learn's users know torch.compile
     max_batch_size: int | None = None,
     batch_timeout: float = 0.0,
-    max_concurrency: int = 1,
+    max_concurrency: int | None = None,
     max_queue: int = 1024,
     timeout: float = 30.0,
     store_example: bool = True,
@@ -140,7 +140,9 @@ def deploy(
     batch_timeout
         Seconds that a request waits for others to share a call with; by default none waits.
     max_concurrency
-        Calls of the model at once. More than one helps only a model that itself waits.
+        Calls of the model at once. ``None`` makes one, so that requests which wait can share the
+        next; long calls of scikit-learn's models run side by side, as many as there are cores.
+        More than one helps a model that itself waits.
     max_queue
         Requests that may wait; more are refused with 503.
     timeout

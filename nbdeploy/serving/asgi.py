@@ -9,6 +9,7 @@ from nbdeploy.serving.errors import ErrorAnswer
 from nbdeploy.serving.protocols.native import dump_json
 
 __all__ = [
+    "JSON",
     "SAFE_HEADERS",
     "STARTED",
     "App",
@@ -32,6 +33,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 STARTED = "nbdeploy.started"
 """Under this key of a scope is the prediction that began when its body came in."""
 
+JSON = b"application/json"
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 SAFE_HEADERS = (
     _NO_SNIFFING,
@@ -40,15 +42,14 @@ SAFE_HEADERS = (
 )
 """What every page and every reading carries: nothing guesses its type, tells of it or keeps it."""
 
-_JSON = (b"content-type", b"application/json")
-
 
 class Reply(NamedTuple):
-    """An answer in JSON: status, body, and what else its head says."""
+    """An answer: status, body, what else its head says, and the media type of the body."""
 
     status: int
     body: bytes
     headers: Headers = ()
+    kind: bytes = JSON
 
     def head(self) -> Headers:
         """Give all headers."""
@@ -59,7 +60,7 @@ class Reply(NamedTuple):
 
         Answers to POST are never kept: they need no word on it.
         """
-        return (_JSON, _NO_SNIFFING, *self.headers)
+        return ((b"content-type", self.kind), _NO_SNIFFING, *self.headers)
 
 
 def reply_to(answer: ErrorAnswer) -> Reply:

@@ -8,7 +8,6 @@ is called on the event loop at once: a thread would cost more than the predictio
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 import weakref
 from collections import OrderedDict, deque
@@ -16,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from nbdeploy.exceptions import DeadlineError, OverloadedError, StoppedError
+from nbdeploy.serving.call_costs import AT_ONCE_SECONDS, INLINE_SECONDS, CallCosts, Costly
 from nbdeploy.serving.prediction_thread import PredictionThread
 
 __all__ = ["MAX_BATCH_ROWS", "MicroBatcher", "Work"]
@@ -23,39 +23,15 @@ __all__ = ["MAX_BATCH_ROWS", "MicroBatcher", "Work"]
 MAX_BATCH_ROWS = 1024
 """Rows of one call, unless a single request has more."""
 
-_INLINE_SECONDS = 0.001
-"""A call that costs less is made on the event loop: to wake a thread would take as long."""
-
-_DIRECT_SECONDS = 0.0002
-"""A call that costs less is made without looking for company: joining would cost as much."""
-
-_SMOOTHING = 0.2
-_OUTLIER = 4.0
 _MEASURED = 8
-_KINDS = 256
 
 
-class Work(Protocol):
+class Work(Costly, Protocol):
     """What can be asked of a model: the rows of one request, or of several joined."""
 
     @property
-    def key(self) -> object:
-        """Names the kind of work, the method second: the cost of a call is learned by it."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Rows."""
-        ...
-
-    @property
-    def expected_seconds(self) -> float:
-        """What a call will cost as far as is known, until it was measured."""
-        ...
-
-    @property
-    def may_block(self) -> bool:
-        """Whether a call may take much longer than usual: never on the event loop then."""
+    def is_wide(self) -> bool:
+        """Whether a call is long, and leaves the interpreter to others while it computes."""
         ...
 
     @property
@@ -65,10 +41,6 @@ class Work(Protocol):
 
     def joined(self, others: Sequence[Any]) -> Any:
         """Join with the rows of others of the same key, in order."""
-        ...
-
-    def run(self) -> list[Any]:
-        """Call the model: one answer a row, in order."""
         ...
 
 
@@ -96,6 +68,8 @@ class MicroBatcher:
         Seconds to wait for company before a call; 0 waits for nobody.
     concurrency
         Calls at once, each in a thread of its own.
+    wide_concurrency
+        Calls at once where they are wide; as `concurrency` when ``None``.
     clock
         Gives seconds that never go back.
     """
@@ -108,6 +82,7 @@ class MicroBatcher:
         max_batch_size: int = MAX_BATCH_ROWS,
         batch_timeout: float = 0.0,
         concurrency: int = 1,
+        wide_concurrency: int | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._max_queue = max_queue
@@ -115,11 +90,11 @@ class MicroBatcher:
         self._max_rows = max_batch_size
         self._batch_timeout = batch_timeout
         self._concurrency = concurrency
-        self._clock = clock
+        self._wide_concurrency = wide_concurrency or concurrency
         self._queues: OrderedDict[object, deque[_Waiting]] = OrderedDict()
         self._waiting = 0
         self._running: dict[int, list[_Waiting]] = {}
-        self._seconds: dict[tuple[object, int], float] = {}
+        self._costs = CallCosts(clock)
         self._calls_at_once = 0
         self.is_gathering = False
         """Whether somebody gathers the work of several requests, to answer it together."""
@@ -140,14 +115,13 @@ class MicroBatcher:
         """
         if self._waiting or self._running or self._batch_timeout > 0:
             return None
-        if self._cost(work) >= _DIRECT_SECONDS:
+        if self._costs.of(work) >= AT_ONCE_SECONDS:
             return None
         self._calls_at_once += 1
         # What a call costs changes slowly; to measure every one would cost a tenth of it.
-        is_measured = (work.key, work.size.bit_length()) in self._seconds
-        if is_measured and self._calls_at_once % _MEASURED:
+        if self._costs.knows(work) and self._calls_at_once % _MEASURED:
             return work.run()
-        return self._timed(work)
+        return self._costs.timed(work)
 
     def answer_together(self, works: Sequence[Work]) -> list[list[Any] | BaseException | None]:
         """Answer work that came at the same time, where that costs less than to wait.
@@ -168,13 +142,15 @@ class MicroBatcher:
         for places in self._joinable(works):
             together = [works[place] for place in places]
             joined = _join(together)
-            if self._cost(joined) >= _INLINE_SECONDS:
+            # One by one they would be answered at once: together they never take longer.
+            is_cheap = all(self._costs.of(work) < AT_ONCE_SECONDS for work in together)
+            if not is_cheap and self._costs.of(joined) >= INLINE_SECONDS:
                 continue
-            answers, error = _outcome(self._timed, joined)
+            answers, error = _outcome(self._costs.timed, joined)
             if error is not None and len(together) > 1:
                 # Each alone: only those at fault fail.
                 for place, work in zip(places, together, strict=True):
-                    own, error = _outcome(self._timed, work)
+                    own, error = _outcome(self._costs.timed, work)
                     outcomes[place] = error if own is None else own
                 continue
             at = 0
@@ -221,16 +197,7 @@ class MicroBatcher:
 
     def stats(self) -> dict[str, Any]:
         """Tell how calls are made: where each kind of work runs, and what a call costs."""
-        calls = [
-            {
-                "method": key[1] if isinstance(key, tuple) else key,
-                "rows": f"up to {2**bits - 1}",
-                "seconds": seconds,
-                "runs": _place(seconds),
-            }
-            for (key, bits), seconds in list(self._seconds.items())
-        ]
-        return {"waiting": self._waiting, "calls": calls}
+        return {"waiting": self._waiting, "calls": self._costs.describe()}
 
     def close(self) -> None:
         """End the threads; a running call finishes, whoever waits is told that it is over."""
@@ -252,36 +219,12 @@ class MicroBatcher:
             self.close()
         self._loop = loop
 
-    def _cost(self, work: Work) -> float:
-        """Estimate the seconds of a call by those of its size, or of the next smaller known."""
-        if work.may_block:
-            return math.inf
-        for bits in range(work.size.bit_length(), 0, -1):
-            known = self._seconds.get((work.key, bits))
-            if known is not None:
-                return known
-        return work.expected_seconds
-
-    def _timed(self, work: Work) -> list[Any]:
-        start = self._clock()
-        try:
-            return work.run()
-        finally:
-            seconds = self._clock() - start
-            key = (work.key, work.size.bit_length())
-            known = self._seconds.get(key, seconds)
-            if len(self._seconds) > _KINDS:
-                self._seconds.clear()
-            # One call that was interrupted says little about the next.
-            seconds = min(seconds, _OUTLIER * known)
-            self._seconds[key] = known + _SMOOTHING * (seconds - known)
-
     def _enqueue(self, waiting: _Waiting, loop: asyncio.AbstractEventLoop) -> None:
         # Work that cannot be joined has a queue of its own.
         key = waiting.work.key if waiting.work.can_join else object()
         self._queues.setdefault(key, deque()).append(waiting)
         self._waiting += 1
-        if self._wakeup is None and len(self._running) < self._concurrency:
+        if self._wakeup is None and self._has_room():
             if self._batch_timeout > 0:
                 self._wakeup = loop.call_later(self._batch_timeout, self._dispatch)
             else:
@@ -292,15 +235,26 @@ class MicroBatcher:
 
     def _dispatch(self) -> None:
         self._wakeup = None
-        while self._queues and len(self._running) < self._concurrency:
+        while self._queues and self._has_room():
             batch = self._take()
             if not batch:
                 continue
             joined = _join([waiting.work for waiting in batch])
-            if self._cost(joined) < _INLINE_SECONDS:
-                self._finish(batch, *_outcome(self._timed, joined))
+            if self._costs.of(joined) < INLINE_SECONDS:
+                self._finish(batch, *_outcome(self._costs.timed, joined))
             else:
                 self._hand_over(batch, joined)
+
+    def _has_room(self) -> bool:
+        """Tell whether the call that is next may begin."""
+        calls = len(self._running)
+        if calls < self._concurrency or calls >= self._wide_concurrency:
+            return calls < self._concurrency
+        next_queue = next(iter(self._queues.values()))
+        if next_queue[0].work.is_wide:
+            return True
+        # Short work need not wait for long work while a core is free.
+        return all(batch[0].work.is_wide for batch in self._running.values())
 
     def _take(self) -> list[_Waiting]:
         """Take what waits longest, with its company; the next key has its turn after."""
@@ -329,7 +283,7 @@ class MicroBatcher:
             self._finish(batch, answers, error)
             self._dispatch()
 
-        thread.run(lambda: self._timed(joined), done)
+        thread.run(lambda: self._costs.timed(joined), done)
 
     def _finish(
         self, batch: list[_Waiting], answers: list[Any] | None, error: BaseException | None
@@ -396,9 +350,3 @@ def _outcome(
         return call(work), None
     except Exception as error:  # noqa: BLE001 -- it goes to whoever asked
         return None, error
-
-
-def _place(seconds: float) -> str:
-    if seconds < _DIRECT_SECONDS:
-        return "on the event loop, at once"
-    return "on the event loop" if seconds < _INLINE_SECONDS else "in a thread"

@@ -183,7 +183,7 @@ class DirectAnswers(_Base):
 
     def _write(self, reply: Reply, *, keep_alive: bool) -> None:
         body = reply.body
-        start = _start_of(reply.status, reply.headers, self.server_state.default_headers)
+        start = _start_of(reply, self.server_state.default_headers)
         end = _HEAD_END if keep_alive else b"\r\nconnection: close\r\n\r\n"
         self.transport.write(b"".join((start, b"%d" % len(body), end, body)))
         self.server_state.total_requests += 1
@@ -235,24 +235,23 @@ def _is_small(headers: list[tuple[bytes, bytes]]) -> bool:
     return True
 
 
-_starts: dict[tuple[int, Headers], tuple[list[tuple[bytes, bytes]], bytes]] = {}
+_starts: dict[tuple[int, Headers, bytes], tuple[list[tuple[bytes, bytes]], bytes]] = {}
 _STARTS = 256
 
 
-def _start_of(status: int, headers: Headers, defaults: list[tuple[bytes, bytes]]) -> bytes:
+def _start_of(reply: Reply, defaults: list[tuple[bytes, bytes]]) -> bytes:
     """Write a head up to the number of its Content-Length.
 
     The server makes a new list of its default headers every second, with the new date in it.
     """
-    known = _starts.get((status, headers))
+    key = (reply.status, reply.headers, reply.kind)
+    known = _starts.get(key)
     if known is not None and known[0] is defaults:
         return known[1]
-    lines = [*defaults, *Reply(status, b"", headers).head_without_length()]
-    start = _STATUS_LINES[status] + b"".join(
-        name + b": " + value + b"\r\n" for name, value in lines
-    )
-    start += b"content-length: "
+    lines = [*defaults, *reply.head_without_length()]
+    fields = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
+    start = _STATUS_LINES[reply.status] + fields + b"content-length: "
     if len(_starts) >= _STARTS:
         _starts.clear()
-    _starts[status, headers] = (defaults, start)
+    _starts[key] = (defaults, start)
     return start

@@ -16,7 +16,8 @@ from nbdeploy.serving.access_control import AccessControl
 from nbdeploy.serving.asgi import Reply, Scope
 from nbdeploy.serving.batching import MicroBatcher
 from nbdeploy.serving.eager import Started, start
-from nbdeploy.serving.lane import PredictionLane, content_type_of
+from nbdeploy.serving.lane import PredictionLane
+from nbdeploy.serving.protocols.native import Formats, formats_of
 from nbdeploy.serving.security import AccessPolicy
 
 __all__ = ["Admitted", "Connection", "DirectLane"]
@@ -26,7 +27,7 @@ class Admitted(NamedTuple):
     """What the head of a request asks for, and the policy that let it in."""
 
     method: str
-    content_type: bytes | None
+    formats: Formats
     policy: AccessPolicy
 
 
@@ -71,7 +72,7 @@ class DirectLane:
         """Let a request in, or leave it to the gate and to the application behind it."""
         if not self._is_open() or self._gate.refusal(scope) is not None:
             return None
-        return Admitted(scope["path"][1:], content_type_of(scope), self._gate.policy())
+        return Admitted(scope["path"][1:], formats_of(scope["headers"]), self._gate.policy())
 
     def still_admits(self, admitted: Admitted) -> bool:
         """Tell whether the same head on the same connection would be let in again."""
@@ -79,13 +80,13 @@ class DirectLane:
 
     def answer(self, admitted: Admitted, body: bytes) -> Reply | Started[Reply]:
         """Answer now, or begin to."""
-        return start(self._lane.respond(admitted.method, admitted.content_type, body))
+        return start(self._lane.respond(admitted.method, admitted.formats, body))
 
     def join(self, connection: Connection, admitted: Admitted, body: bytes) -> None:
         """Answer with all that comes before the event loop turns again."""
         if not self._turn:
             asyncio.get_running_loop().call_soon(self.run)
-        answer = self._lane.respond(admitted.method, admitted.content_type, body)
+        answer = self._lane.respond(admitted.method, admitted.formats, body)
         self._turn.append((connection, answer))
 
     def run(self) -> None:

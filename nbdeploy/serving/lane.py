@@ -11,7 +11,9 @@ import logging
 from urllib.parse import parse_qs
 
 from nbdeploy.exceptions import NbdeployError, RequestError
+from nbdeploy.models.signature import Signature
 from nbdeploy.serving.asgi import (
+    JSON,
     STARTED,
     Headers,
     Receive,
@@ -27,7 +29,7 @@ from nbdeploy.serving.inference import Inference, check_method
 from nbdeploy.serving.junction import Junction
 from nbdeploy.serving.protocols import native
 
-__all__ = ["ERROR_ID_HEADER", "PredictionLane", "content_type_of"]
+__all__ = ["ERROR_ID_HEADER", "PredictionLane"]
 
 ERROR_ID_HEADER = "X-Error-ID"
 """Names the record of a failed request: in the kernel, `ModelMonitor.find_error` finds it."""
@@ -71,19 +73,19 @@ class PredictionLane:
         except NbdeployError as error:
             await send_reply(send, self._explained(error))
         else:
-            content_type = content_type_of(scope)
+            formats = native.formats_of(scope["headers"])
             junction = self._junction_of(scope)
             if junction is not None:
                 key = junction.key_of(scope["headers"], body)
-                reply = await self.respond(method, content_type, body, junction, key)
+                reply = await self.respond(method, formats, body, junction, key)
             else:
-                reply = await self.respond(method, content_type, body)
+                reply = await self.respond(method, formats, body)
             await send_reply(send, reply)
 
     async def respond(
         self,
         method: str,
-        content_type: bytes | None,
+        formats: native.Formats,
         body: bytes,
         junction: Junction | None = None,
         key: str | None = None,
@@ -93,7 +95,7 @@ class PredictionLane:
         A junction, where there is one, chooses the version by the key.
         """
         try:
-            request = native.decode(method, content_type, body)
+            request = native.decode(method, formats.body, body, self._signature)
             if junction is None:
                 prediction = await self.inference.predict(request.inference)
             else:
@@ -101,7 +103,9 @@ class PredictionLane:
             headers: Headers = ((b"x-model-version", prediction.version.encode("latin-1")),)
             if prediction.id is not None:
                 headers = (*headers, (b"x-prediction-id", prediction.id.encode()))
-            return Reply(200, native.encode(prediction, request.answer_key), headers)
+            kind = formats.answer
+            answer = native.encode(prediction, request.answer_key, kind)
+            return Reply(200, answer, headers, kind.encode() if kind else JSON)
         except NbdeployError as error:
             return self._explained(error)
         except Exception as error:
@@ -113,6 +117,9 @@ class PredictionLane:
         if scope["query_string"] and _wants_id(scope["query_string"]):
             return self.watch
         return self.inference.junction
+
+    def _signature(self) -> Signature:
+        return self.inference.current_route().signature
 
     def _method_of(self, scope: Scope) -> str:
         method: str = scope["path"].rpartition("/")[2]
@@ -147,12 +154,3 @@ async def _read(receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         more = message.get("more_body", False)
     return b"".join(parts) if len(parts) > 1 else parts[0]
-
-
-def content_type_of(scope: Scope) -> bytes | None:
-    """Give the header of that name, if there was one."""
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            found: bytes = value
-            return found
-    return None

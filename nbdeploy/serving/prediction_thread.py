@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from nbdeploy.exceptions import PredictionError
+from nbdeploy.serving.thread_settings import serving_thread
 
 __all__ = ["PredictionThread"]
 
@@ -48,6 +49,10 @@ class PredictionThread:
         self._jobs.put(None)
 
     def _work(self) -> None:
+        with serving_thread():
+            self._do_jobs()
+
+    def _do_jobs(self) -> None:
         while True:
             job = self._jobs.get()
             if job is None:

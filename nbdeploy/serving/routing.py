@@ -15,13 +15,20 @@ from typing import Any
 import numpy as np
 
 from nbdeploy.exceptions import NbdeployError, PredictionError, SignatureError
-from nbdeploy.models.compiled import CompiledModel, Declined, compile_model, verify
+from nbdeploy.models.compiled import (
+    CompiledModel,
+    Declined,
+    compile_model,
+    plain_cells,
+    verify,
+)
 from nbdeploy.models.outputs import as_rows
 from nbdeploy.models.predictor import Predictor, is_of_scikit_learn, predictor_for
 from nbdeploy.models.quick_rows import QuickRows
 from nbdeploy.models.serializer import load_saved
 from nbdeploy.models.signature import Signature
 from nbdeploy.registry.version import ModelVersion
+from nbdeploy.serving.thread_settings import prepare_call
 
 __all__ = [
     "NOT_COMPILED",
@@ -35,6 +42,7 @@ __all__ = [
 logger = logging.getLogger("nbdeploy")
 
 _WARM_UP_ROWS = 32
+_WIDE_ROWS = 256
 _UNKNOWN_SECONDS = 1.0
 
 
@@ -67,6 +75,8 @@ class Route:
         What one row took to answer when the route was made.
     may_block
         Whether the model is code that nobody knows: it may sleep, or ask another server.
+    runs_beside
+        Whether several calls of the model may run at once.
     """
 
     predictor: Predictor
@@ -77,6 +87,7 @@ class Route:
     compiled: CompiledModel | Declined = NOT_COMPILED
     seconds: float = 0.0
     may_block: bool = True
+    runs_beside: bool = False
 
     @cached_property
     def _quick(self) -> QuickRows:
@@ -122,14 +133,14 @@ class Route:
 
     def _output(self, method: str, rows: Any) -> Any:
         compiled = self.compiled
-        if isinstance(compiled, CompiledModel) and len(rows) <= compiled.limit:
-            is_taken = type(rows) is list or getattr(rows, "dtype", None) == np.float64
-            output = (
-                compiled.call(method, rows) if is_taken and method in compiled.methods else None
-            )
+        if isinstance(compiled, CompiledModel) and method in compiled.methods:
+            cells = plain_cells(rows) if len(rows) <= compiled.limit else None
+            output = compiled.call(method, cells) if cells is not None else None
             if output is not None:
                 return output
-        return self.predictor.call(method, self._batch(rows))
+        batch = self._batch(rows)
+        prepare_call(batch)
+        return self.predictor.call(method, batch)
 
     def _batch(self, rows: Any) -> Any:
         if type(rows) is not list:
@@ -173,6 +184,11 @@ class Question:
     def may_block(self) -> bool:
         """Whether the call may take much longer than usual."""
         return self.route.may_block
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the call is long and may run beside others: scikit-learn's models only read."""
+        return self.size >= _WIDE_ROWS and self.route.runs_beside
 
     def joined(self, others: Sequence[Question]) -> Question:
         """Ask the rows of all at once."""
@@ -229,8 +245,17 @@ def route_from_model(
     version = version or digest.removeprefix("sha256:")[:12] or "1"
     trial = rehearsal if example is None else example
     compiled = _compile(model, signature, trial) if compile else NOT_COMPILED
-    may_block = isinstance(compiled, Declined) and not is_of_scikit_learn(model)
-    route = Route(predictor, signature, version, digest, model, compiled, may_block=may_block)
+    is_known = is_of_scikit_learn(model)
+    route = Route(
+        predictor,
+        signature,
+        version,
+        digest,
+        model,
+        compiled,
+        may_block=isinstance(compiled, Declined) and not is_known,
+        runs_beside=is_known,
+    )
     return replace(route, seconds=_warm_up(route, trial))
 
 

@@ -18,6 +18,7 @@ import uvicorn
 from nbdeploy.serving.cell_output import CellOutput
 from nbdeploy.serving.listener import release_descriptor
 from nbdeploy.serving.log_ring import LogRing, LogTap
+from nbdeploy.serving.thread_settings import quick_switching
 
 __all__ = ["Application", "HostedApplication", "ServerThread"]
 
@@ -185,6 +186,7 @@ class ServerThread(threading.Thread):
             stack.callback(self._listener.close)
             for tap in _TAPS:
                 stack.enter_context(tap.open())
+            stack.enter_context(quick_switching())
             self.app.adopt_context()
             try:
                 self._run_loop()

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route as HttpRoute
 
 from nbdeploy.exceptions import NbdeployError, RequestError
+from nbdeploy.machine import usable_cpus
 from nbdeploy.models.predictor import METHODS
 from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.contest import Contest
@@ -40,6 +41,7 @@ from nbdeploy.serving.reading_routes import add_reading_routes, json_response
 from nbdeploy.serving.routing import Route, route_from_file, route_from_version
 from nbdeploy.serving.schemas import PredictionRequest, describe_paths
 from nbdeploy.serving.security import AccessPolicy, OneTimeCodes, choose_token
+from nbdeploy.serving.thread_settings import serving_thread
 from nbdeploy.serving.traffic import Traffic
 
 __all__ = ["ModelService", "PredictionRequest"]
@@ -47,6 +49,8 @@ __all__ = ["ModelService", "PredictionRequest"]
 logger = logging.getLogger("nbdeploy")
 
 _VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+# A thread that calls a model also takes memory for its rows.
+_MOST_CORES = 4
 _EXPRESS = frozenset(f"/{method}" for method in METHODS)
 
 
@@ -95,7 +99,7 @@ class ModelService:
     batch_timeout
         Seconds that a request waits for others to share a call with; by default none waits.
     max_concurrency
-        Calls of the model at once. More than one helps only a model that itself waits.
+        Calls of the model at once; by default one, and as many long ones as there are cores.
     max_queue
         Requests that may wait; the next gets 503 with Retry-After.
 
@@ -132,7 +136,7 @@ class ModelService:
         timeout: float = 30.0,
         max_batch_size: int | None = None,
         batch_timeout: float = 0.0,
-        max_concurrency: int = 1,
+        max_concurrency: int | None = None,
         max_queue: int = 1024,
     ) -> None:
         route: Route | None = None
@@ -162,7 +166,8 @@ class ModelService:
             timeout=timeout,
             max_batch_size=max_batch_size or MAX_BATCH_ROWS,
             batch_timeout=batch_timeout,
-            concurrency=max_concurrency,
+            concurrency=max_concurrency or 1,
+            wide_concurrency=max_concurrency or _cores(),
         )
         self.monitor.attach("batching", self._batcher.stats)
         self.inference = Inference(
@@ -312,7 +317,8 @@ class ModelService:
         if self.inference.route is None:
             loading = asyncio.create_task(asyncio.to_thread(self._load_in_background))
         try:
-            yield
+            with serving_thread():
+                yield
         finally:
             if loading is not None:
                 loading.cancel()
@@ -325,6 +331,10 @@ class ModelService:
             # The server stays up, not ready, so that its log can be read.
             self.health.fail(f"{type(error).__name__}: {error}")
             logger.error("%s cannot load its model: %s", self.name, error)  # noqa: TRY400 -- no traceback in a shared log
+
+
+def _cores() -> int:
+    return min(_MOST_CORES, max(1, int(usable_cpus())))
 
 
 def access_policy(token: str | None, allowed_hosts: Iterable[str]) -> AccessPolicy:

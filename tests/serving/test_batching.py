@@ -35,8 +35,9 @@ class Doubling:
 
 
 class Numbers:
-    def __init__(self, model, rows, *, key="double", can_join=True):
+    def __init__(self, model, rows, *, key="double", can_join=True, is_wide=False):
         self.model, self.rows, self.key, self.can_join = model, rows, key, can_join
+        self.is_wide = is_wide
         self.size = len(rows)
         self.expected_seconds = model.seconds
         self.may_block = model.may_block
@@ -228,6 +229,37 @@ def test_everyone_gets_exactly_their_own_answer_or_their_own_error(
             assert str(answer) == f"negative: {min(rows)}"
         else:
             assert answer == [2 * row for row in rows]
+
+
+def test_wide_calls_run_side_by_side_and_short_ones_beside_them():
+    model = Doubling(**IN_A_THREAD)
+    model.gate.clear()
+    batcher = MicroBatcher(wide_concurrency=2)
+
+    async def main():
+        def work(row, *, is_wide):
+            return Numbers(model, [row], can_join=not is_wide, is_wide=is_wide)
+
+        asked = [asyncio.create_task(ask(batcher, work(1, is_wide=True)))]
+        await asyncio.sleep(0)
+        asked += [asyncio.create_task(ask(batcher, work(row, is_wide=False))) for row in (2, 3)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        beside = len(batcher._running)
+        asked += [asyncio.create_task(ask(batcher, work(row, is_wide=False))) for row in (4, 5)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        still = len(batcher._running)
+        model.gate.set()
+        answers = await asyncio.gather(*asked)
+        batcher.close()
+        return beside, still, answers
+
+    beside, still, answers = asyncio.run(main())
+
+    assert beside == still == 2
+    assert answers == [[2], [4], [6], [8], [10]]
+    assert sorted(model.calls) == [[1], [2, 3], [4, 5]]
 
 
 def test_a_full_queue_refuses_at_once():

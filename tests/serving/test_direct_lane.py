@@ -13,6 +13,7 @@ from nbdeploy.exceptions import PredictionError
 from nbdeploy.serving.asgi import Reply
 from nbdeploy.serving.batching import MicroBatcher
 from nbdeploy.serving.eager import Started, finish
+from nbdeploy.serving.protocols.native import JSON_FORMATS
 from nbdeploy.serving.routing import route_from_model
 from nbdeploy.serving.security import AccessPolicy
 from nbdeploy.serving.service import ModelService
@@ -180,6 +181,7 @@ class Numbers:
     """Work that doubles numbers; those below zero fail."""
 
     may_block = False
+    is_wide = False
     expected_seconds = 0.0
 
     def __init__(self, rows, *, key="double", can_join=True, calls=None):
@@ -235,7 +237,7 @@ def test_an_answer_in_one_turn_is_the_one_of_the_usual_way():
     service = service_of(Doubling())
     body = body_of((3, 0), (4, 0))
     (together,) = in_one_turn(service, [body])
-    usual = asyncio.run(service.app.lane.respond("predict", None, body))
+    usual = asyncio.run(service.app.lane.respond("predict", JSON_FORMATS, body))
     assert isinstance(together, Reply)
     assert together == usual
     service.close()

@@ -1,24 +1,30 @@
 """The chapter's protocol: ``{"features": ...}`` in, ``{"prediction": [...]}`` out.
 
 Also ``{"instances": [...]}`` -> ``{"predictions": [...]}``, and a top-level list of records ->
-``{"<method>": [...]}``. A body without Content-Type is read as JSON: many clients send none.
+``{"<method>": [...]}``. A body without Content-Type is read as JSON: many clients send none. By
+Content-Type rows may come as a table (CSV, npy, Arrow, Parquet), and by Accept answers go as one.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 
 from nbdeploy.exceptions import RequestError
+from nbdeploy.models.signature import Signature
 from nbdeploy.serving.inference import InferenceRequest, Prediction
+from nbdeploy.serving.protocols.tables import TABLES, is_table, read_table, write_table
 
-__all__ = ["NativeRequest", "decode", "encode"]
+__all__ = ["JSON_FORMATS", "Formats", "NativeRequest", "decode", "encode", "formats_of"]
 
 _SHAPES = 'Expected {"features": row or rows}, {"instances": [rows]} or a list of records.'
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+_ANY = frozenset({b"*/*", b"application/json"})
 _ANSWER_KEYS = {"features": "prediction", "instances": "predictions"}
 
 
@@ -29,7 +35,57 @@ class NativeRequest(NamedTuple):
     answer_key: str
 
 
-def decode(method: str, content_type: bytes | None, body: bytes) -> NativeRequest:
+class Formats(NamedTuple):
+    """How a body is written, and how its answer shall be: media types, ``None`` for JSON."""
+
+    body: bytes | None = None
+    answer: str | None = None
+
+
+JSON_FORMATS = Formats()
+
+
+def formats_of(headers: Iterable[tuple[bytes, bytes]]) -> Formats:
+    """Read Content-Type and Accept.
+
+    Parameters
+    ----------
+    headers
+        Names in lower case, and values.
+    """
+    body = answer = None
+    for name, value in headers:
+        if name == b"content-type":
+            body = value
+        elif name == b"accept" and value not in _ANY:
+            answer = _table_among(value)
+    return Formats(body, answer) if body is not None or answer is not None else JSON_FORMATS
+
+
+def _table_among(accept: bytes) -> str | None:
+    """Choose what the caller likes best; JSON when nothing that is asked for can be written."""
+    wanted: list[tuple[float, str]] = []
+    for part in accept.decode("latin-1").split(","):
+        kind, *parameters = (word.strip().lower() for word in part.split(";"))
+        weights = [word[2:] for word in parameters if word.startswith("q=")]
+        try:
+            wanted.append((-float(weights[0]) if weights else -1.0, kind))
+        except ValueError:
+            continue
+    for weight, kind in sorted(wanted, key=itemgetter(0)):
+        if weight < 0 and is_table(kind):
+            return kind
+        if weight < 0 and kind in {"application/json", "application/*", "*/*"}:
+            return None
+    return None
+
+
+def decode(
+    method: str,
+    content_type: bytes | None,
+    body: bytes,
+    signature: Callable[[], Signature] | None = None,
+) -> NativeRequest:
     """Read a request body.
 
     Parameters
@@ -40,13 +96,20 @@ def decode(method: str, content_type: bytes | None, body: bytes) -> NativeReques
         The header of that name, if there was one.
     body
         The body.
+    signature
+        Gives the columns of the model; a table needs them.
 
     Raises
     ------
     RequestError
-        415 if it is no JSON by its Content-Type, 400 if it is malformed.
+        415 if it is neither JSON nor a table by its Content-Type, 400 if it is malformed.
     """
     if content_type is not None and content_type != b"application/json":
+        kind = content_type.decode("latin-1").partition(";")[0].strip().lower()
+        if signature is not None and is_table(kind):
+            return NativeRequest(
+                InferenceRequest(method, read_table(kind, body, signature())), "prediction"
+            )
         check_content_type(content_type)
     document = parse_json(body)
     if type(document) is dict:
@@ -67,8 +130,20 @@ def _only_key(document: dict[str, Any]) -> str:
     raise RequestError(message)
 
 
-def encode(prediction: Prediction, answer_key: str) -> bytes:
-    """Write an answer; NaN and infinity become null, as JSON knows neither."""
+def encode(prediction: Prediction, answer_key: str, kind: str | None = None) -> bytes:
+    """Write an answer.
+
+    Parameters
+    ----------
+    prediction
+        The answers; NaN and infinity become null in JSON, which knows neither.
+    answer_key
+        What they are called.
+    kind
+        The media type of a table, JSON otherwise.
+    """
+    if kind is not None:
+        return write_table(kind, answer_key, prediction.output)
     return dump_json({answer_key: prediction.output})
 
 
@@ -79,7 +154,10 @@ def check_content_type(content_type: bytes) -> None:
     """
     kind = content_type.decode("latin-1").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
-        message = f"Content-Type {kind[:80]!r} is not read here. Send application/json."
+        message = (
+            f"Content-Type {kind[:80]!r} is not read here. Send application/json, or a table: "
+            f"{', '.join(TABLES)}."
+        )
         raise RequestError(message, status=415)
 
 

@@ -1,0 +1,37 @@
+"""Validated rows in the forms that a compiled model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+__all__ = ["plain_cells"]
+
+
+def plain_cells(rows: Any) -> Sequence[Sequence[Any]] | npt.NDArray[np.float64] | None:
+    """Give rows as a compiled model takes them; ``None`` if it does not take their form.
+
+    Parameters
+    ----------
+    rows
+        What `Signature.validate` gives, or a list of rows of plain cells.
+
+    Examples
+    --------
+    >>> plain_cells(pd.DataFrame({"size": [1.5, None], "kind": ["a", "b"]}))
+    [(1.5, 'a'), (nan, 'b')]
+    """
+    if type(rows) is list:
+        return rows
+    if isinstance(rows, np.ndarray):
+        return rows if rows.dtype == np.float64 else None
+    if not isinstance(rows, pd.DataFrame):
+        return None
+    if all(dtype == np.float64 for dtype in rows.dtypes):
+        return rows.to_numpy()
+    # Column by column: a row of a DataFrame costs as much as all of a column.
+    return list(zip(*(rows.iloc[:, place].tolist() for place in range(rows.shape[1])), strict=True))

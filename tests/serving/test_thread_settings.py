@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import sys
+import threading
+
+import joblib
+import numpy as np
+import pytest
+import sklearn
+import threadpoolctl
+from sklearn.ensemble import RandomForestClassifier
+
+from nbdeploy import deploy
+from nbdeploy.serving.thread_settings import (
+    FINITE_BOUND,
+    SWITCH_SECONDS,
+    prepare_call,
+    quick_switching,
+    serving_thread,
+)
+
+FINITE = np.array([[1.0, -2.0]])
+
+
+def settings():
+    """What a call of a model finds in this thread."""
+    backend, _ = joblib.parallel.get_active_backend()
+    openmp = [
+        library["num_threads"]
+        for library in threadpoolctl.threadpool_info()
+        if library["user_api"] == "openmp"
+    ]
+    config = sklearn.get_config()
+    return {
+        "jobs": backend.effective_n_jobs(-1) if backend.effective_n_jobs(-1) == 1 else "many",
+        "openmp": max(openmp) if max(openmp) == 1 else "many",
+        "validates": not config["skip_parameter_validation"],
+        "looks": not config["assume_finite"],
+    }
+
+
+def in_a_thread(call):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(call()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_a_call_in_a_serving_thread_takes_one_core_and_no_second_look():
+    def serve():
+        before = settings()
+        with serving_thread():
+            prepare_call(FINITE)
+            during = settings()
+        return before, during, settings()
+
+    before, during, after = in_a_thread(serve)
+
+    assert during == {"jobs": 1, "openmp": 1, "validates": False, "looks": False}
+    assert before == after == settings()
+    assert before["validates"]
+    assert before["looks"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.array([[1.0, np.nan]]),
+        np.array([[1.0, np.inf]]),
+        np.array([[-np.inf, 1.0]]),
+        np.array([[1.0, FINITE_BOUND]]),
+        np.array([["a", "b"]]),
+        [[1.0, 2.0]],
+    ],
+    ids=["nan", "infinity", "minus infinity", "huge", "text", "list"],
+)
+def test_what_may_not_be_finite_is_looked_at_by_the_model(rows):
+    def serve():
+        with serving_thread():
+            prepare_call(FINITE)
+            prepare_call(rows)
+            looks = settings()["looks"]
+            prepare_call(FINITE)
+            return looks, settings()["looks"]
+
+    assert in_a_thread(serve) == (True, False)
+
+
+def test_other_threads_keep_their_settings():
+    before = settings()
+    prepare_call(FINITE)
+    assert settings() == before
+
+
+def test_switching_is_quick_while_anything_serves_and_as_before_afterwards():
+    before = sys.getswitchinterval()
+    with quick_switching():
+        with quick_switching():
+            assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS)
+        assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS)
+    assert sys.getswitchinterval() == pytest.approx(before)
+
+
+def test_an_interval_that_a_user_sets_meanwhile_stays():
+    before = sys.getswitchinterval()
+    try:
+        with quick_switching():
+            sys.setswitchinterval(0.01)
+        assert sys.getswitchinterval() == pytest.approx(0.01)
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_a_served_model_runs_in_one_thread_and_the_users_object_is_as_it_was():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    forest = RandomForestClassifier(20, n_jobs=2, random_state=0).fit(X, X[:, 0] > 0)
+    seen = []
+
+    class Watched(RandomForestClassifier):
+        def predict(self, X):
+            seen.append(settings())
+            return super().predict(X)
+
+    watched = Watched(20, n_jobs=2, random_state=0).fit(X, X[:, 0] > 0)
+    interval = sys.getswitchinterval()
+    with deploy(watched, name="watched", example=X, copy=False) as service:
+        assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS)
+        seen.clear()
+        assert list(service.predict(X)) == list(forest.predict(X))
+    assert sys.getswitchinterval() == pytest.approx(interval)
+    assert seen
+    assert all(found["jobs"] == found["openmp"] == 1 for found in seen)
+    assert watched.n_jobs == 2
+    assert settings()["looks"]
