@@ -117,8 +117,8 @@ class Shelves:
         CorruptedModelError
             Its last move cannot be read.
         """
-        lines = (aliases.timeline(alias).current for aliases in self.all_aliases)
-        return next((version for version in lines if version is not None), None)
+        found = (aliases.target(alias) for aliases in self.all_aliases)
+        return next((version for version in found if version is not None), None)
 
     def targets(self) -> dict[str, str]:
         """Return where each alias points."""
