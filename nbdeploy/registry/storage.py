@@ -17,7 +17,8 @@ Location = str | os.PathLike[str]
 Stamp = tuple[object, ...]
 """What changes when a folder is another one; empty where a store does not tell."""
 
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+# fsspec chains protocols: simplecache::s3://bucket.
+_URL = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.-]*::)*[A-Za-z][A-Za-z0-9+.-]+)://")
 # On POSIX the colon separates folders and is in addresses: s3://bucket/models.
 _SEPARATOR = re.compile(rf"{re.escape(os.pathsep)}(?!//)")
 

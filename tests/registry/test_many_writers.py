@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from nbdeploy import ModelVersionControl
+from nbdeploy import ModelVersionControl, VersionError
 
 # The script imports everything once; its forks are warm from their first line.
 SAVERS = """
@@ -60,6 +60,31 @@ def test_eight_processes_save_fifty_times_each(naming, run_script, tmp_path):
     for process in range(8):
         assert versions[f"last-of-{process}"].load() == {"by": process, "number": 49}
     assert [path for path in (tmp_path / "models").iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("name", ["1.0", None])
+def test_who_saves_between_a_look_and_a_save_is_never_replaced(
+    name, versions, make_model, monkeypatch, tmp_path
+):
+    rival = ModelVersionControl(tmp_path / "churn")
+    judge = {"1.0": "_same_under", None: "_same"}[name]
+    look = getattr(versions._shelves, judge)
+
+    def look_and_be_overtaken(*arguments, **options):
+        found = look(*arguments, **options)
+        monkeypatch.setattr(versions._shelves, judge, look)
+        rival.save_model_version(make_model(1), name)
+        return found
+
+    monkeypatch.setattr(versions._shelves, judge, look_and_be_overtaken)
+    if name is None:
+        assert versions.save_model_version(make_model(2)).version == "2"
+    else:
+        with pytest.raises(VersionError, match="is taken"):
+            versions.save_model_version(make_model(2), name)
+    first = "1" if name is None else name
+    assert versions[first].load().coef_.tolist() == make_model(1).coef_.tolist()
+    assert versions[first].revision == 1
 
 
 ONE_NAME = """
