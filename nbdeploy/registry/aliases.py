@@ -22,9 +22,11 @@ from nbdeploy.registry.storage import Storage
 __all__ = ["AliasMove", "Aliases", "Timeline", "timeline_of"]
 
 Action = Literal["set", "rollback", "roll forward", "remove"]
+Step = tuple[Action, str | None, int]
+"""What is done, where the alias points then, and the place of that on its timeline."""
 
 _KIND = "aliases"
-_FILE = re.compile(r"([^/]+)/(\d{8})\.json")
+_FILE = re.compile(r"(\d{8})\.json")
 _ATTEMPTS = 1000
 
 
@@ -151,41 +153,34 @@ class Aliases:
         """Return why an alias cannot be read."""
         return self._look_at_all()[1]
 
-    def _look_at_all(self) -> tuple[dict[str, str], dict[str, str]]:
-        found: dict[str, str] = {}
-        problems: dict[str, str] = {}
-        for alias, numbers in sorted(self._numbers().items()):
-            try:
-                move = self._last(alias, numbers)
-            except CorruptedModelError as error:
-                problems[alias] = str(error)
-            else:
-                if move is not None and move.after is not None:
-                    found[alias] = move.after
-        return found, problems
-
     def moves(self, alias: str | None = None) -> list[AliasMove]:
         """Return all moves, of one alias or of all, in the order of their time."""
-        found = [
-            move
-            for name, numbers in self._numbers().items()
-            if alias in (None, name)
-            for number in numbers
-            if (move := self._move(name, number)) is not None
-        ]
+        names = self._names() if alias is None else [alias] if is_name(alias) else []
+        found = [move for name in names for move in self._moves(name, self._numbers(name))]
         return sorted(found, key=lambda move: move.when)
+
+    def target(self, alias: str) -> str | None:
+        """Return where one alias points; ``None`` when it is none.
+
+        Raises
+        ------
+        CorruptedModelError
+            Its last move cannot be read.
+        """
+        last = self._last(alias, self._numbers(alias)) if is_name(alias) else None
+        return last.after if last else None
 
     def timeline(self, alias: str) -> Timeline:
         """Return where an alias was and is."""
-        return self._look(alias)[1]
+        return timeline_of(self._moves(alias, self._numbers(alias)))
 
     def set(self, alias: str, version: str, why: str = "") -> None:
         """Point an alias to a version; nothing happens when it points there."""
 
-        def decide(line: Timeline) -> tuple[Action, str, int] | None:
-            if line.current == version:
+        def decide(last: AliasMove | None, _: Sequence[int]) -> Step | None:
+            if last is not None and last.after == version:
                 return None
-            return "set", version, line.position + 1
+            return "set", version, last.position + 1 if last else 0
 
         self._apply(alias, decide, why)
 
@@ -211,8 +206,8 @@ class Aliases:
             There is no other version in that direction.
         """
 
-        def decide(line: Timeline) -> tuple[Action, str, int]:
-            known = existing()
+        def decide(_: AliasMove | None, numbers: Sequence[int]) -> Step:
+            line, known = timeline_of(self._moves(alias, numbers)), existing()
             position = line.back(known) if back else line.forward(known)
             if position is None:
                 raise VersionError(_nowhere(alias, line, back=back))
@@ -222,33 +217,38 @@ class Aliases:
 
     def remove(self, alias: str, why: str = "") -> None:
         """Let an alias point nowhere; its history stays."""
-        self._apply(
-            alias, lambda line: ("remove", None, -1) if line.current is not None else None, why
-        )
+
+        def decide(last: AliasMove | None, _: Sequence[int]) -> Step | None:
+            is_there = last is not None and last.after is not None
+            return ("remove", None, -1) if is_there else None
+
+        self._apply(alias, decide, why)
 
     def _apply(
         self,
         alias: str,
-        decide: Callable[[Timeline], tuple[Action, str | None, int] | None],
+        decide: Callable[[AliasMove | None, Sequence[int]], Step | None],
         why: str,
     ) -> None:
         for _ in range(_ATTEMPTS):
-            last, line = self._look(alias)
-            decided = decide(line)
+            numbers = self._numbers(alias)
+            last = self._last(alias, numbers)
+            decided = decide(last, numbers)
             if decided is None:
                 return
             action, after, position = decided
             move = AliasMove(
                 alias=alias,
                 action=action,
-                before=line.current,
+                before=last.after if last else None,
                 after=after,
                 position=position,
                 when=self._clock().isoformat(),
                 who=user_name(),
                 why=why,
             )
-            if self._storage.create(_path(alias, last + 1), sealed(asdict(move))):
+            path = _path(alias, max(numbers, default=0) + 1)
+            if self._storage.create(path, sealed(asdict(move))):
                 return
             # Somebody else moved it meanwhile: from where it is now, the step may be another.
         message = (
@@ -257,18 +257,29 @@ class Aliases:
         )
         raise VersionError(message)
 
-    def _look(self, alias: str) -> tuple[int, Timeline]:
-        numbers = self._numbers().get(alias, [])
-        moves = [move for number in numbers if (move := self._move(alias, number)) is not None]
-        return max(numbers, default=0), timeline_of(moves)
+    def _look_at_all(self) -> tuple[dict[str, str], dict[str, str]]:
+        found: dict[str, str] = {}
+        problems: dict[str, str] = {}
+        for alias in sorted(self._names()):
+            try:
+                target = self.target(alias)
+            except CorruptedModelError as error:
+                problems[alias] = str(error)
+            else:
+                if target is not None:
+                    found[alias] = target
+        return found, problems
 
-    def _numbers(self) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = {}
-        for path in self._storage.list(_KIND):
-            parts = _FILE.fullmatch(path)
-            if parts and is_name(parts[1]):
-                found.setdefault(parts[1], []).append(int(parts[2]))
-        return {alias: sorted(numbers) for alias, numbers in found.items()}
+    def _names(self) -> list[str]:
+        return [name for name in self._storage.folders(_KIND) if is_name(name)]
+
+    def _numbers(self, alias: str) -> list[int]:
+        names = self._storage.files(f"{_KIND}/{alias}")
+        return sorted(int(parts[1]) for name in names if (parts := _FILE.fullmatch(name)))
+
+    def _moves(self, alias: str, numbers: Sequence[int]) -> list[AliasMove]:
+        found = (self._move(alias, number) for number in numbers)
+        return [move for move in found if move is not None]
 
     def _last(self, alias: str, numbers: Sequence[int]) -> AliasMove | None:
         # A mover who is killed on a drive without links leaves an empty file: the one before holds.

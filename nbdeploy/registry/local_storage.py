@@ -57,17 +57,20 @@ class LocalStorage:
         """Return nothing: a rename makes all files of a folder seen at once."""
         return ""
 
-    def list(self, kind: str) -> dict[str, Stamp]:
-        """Return the files below a kind; links are none."""
+    def folders(self, kind: str, last: str = "") -> dict[str, Stamp]:  # noqa: ARG002 -- a rename finishes them
+        """Return the folders of a kind; links are none."""
         found: dict[str, Stamp] = {}
         for folder in _entries(self._inside(kind), folders=True):
-            for file in _entries(Path(folder.path), folders=False):
-                # A folder goes away between the look at it and at its files.
-                with suppress(FileNotFoundError):
-                    about = file.stat(follow_symlinks=False)
-                    stamp = (about.st_ino, about.st_mtime_ns, about.st_size)
-                    found[f"{folder.name}/{file.name}"] = stamp
+            # It may go away between the look at its name and at its age.
+            with suppress(FileNotFoundError):
+                about = folder.stat(follow_symlinks=False)
+                found[folder.name] = (about.st_ino, about.st_mtime_ns)
         return found
+
+    def files(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder; links are none."""
+        path = self._inside(folder)
+        return [] if path.is_symlink() else [one.name for one in _entries(path, folders=False)]
 
     def read(self, path: str) -> bytes:
         """Return a whole file."""
@@ -229,9 +232,9 @@ def _remove(path: Path) -> None:
 
 def _sync_folder(folder: Path) -> None:
     """Make what was renamed survive a power cut, where the file system can."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)

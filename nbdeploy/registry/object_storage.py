@@ -32,7 +32,6 @@ logger = logging.getLogger("nbdeploy")
 _DECIDING = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"})
 _STAMPS = ("ETag", "etag", "md5Hash", "LastModified", "mtime", "created", "size")
 _TIMES = ("LastModified", "updated", "mtime", "created")
-_FILES_AT_DEPTH = 2  # folder/file: what stands deeper belongs to a file that lists it
 # fsspec's memory store looks and writes in two steps; other stores do not mind the order.
 _one_at_a_time = threading.Lock()
 
@@ -82,13 +81,20 @@ class ObjectStorage:
         """Return a fresh name: files of savers that meet do not overwrite each other."""
         return secrets.token_hex(8)
 
-    def list(self, kind: str) -> dict[str, Stamp]:
-        """Return the files below a kind that are finished."""
+    def folders(self, kind: str, last: str = "") -> dict[str, Stamp]:
+        """Return the folders of a kind that the file that comes last says are finished."""
         found: dict[str, Stamp] = {}
         for path, about in self._found(kind).items():
-            if path.count("/") == _FILES_AT_DEPTH - 1:
-                found[path] = tuple(str(about[key]) for key in _STAMPS if key in about)
+            folder, _, file = path.partition("/")
+            if file == last or (file and not last):
+                found[folder] = tuple(str(about[key]) for key in _STAMPS if key in about)
         return found
+
+    def files(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder."""
+        kind, _, name = folder.partition("/")
+        names = (path.removeprefix(f"{name}/") for path in self._found(kind, name))
+        return [name for name in names if "/" not in name]
 
     def read(self, path: str) -> bytes:
         """Return a whole file."""

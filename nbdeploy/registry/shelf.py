@@ -7,6 +7,7 @@ version of that name or none, whenever somebody is killed.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -25,8 +26,10 @@ __all__ = ["EXAMPLE_FILE", "Kept", "Shelf", "files_of"]
 
 EXAMPLE_FILE = "example.json"
 
+logger = logging.getLogger("nbdeploy")
+
 _KIND = "versions"
-_RECORD = re.compile(rf"([^/~]+)(?:~([1-9]\d{{0,8}}))?/{re.escape(RECORD_FILE)}")
+_FOLDER = re.compile(r"([^/~]+)(?:~([1-9]\d{0,8}))?")
 _ENDINGS = {"joblib": ".joblib", "pickle": ".pkl", "skops": ".skops"}
 _ATTEMPTS = 20
 
@@ -74,22 +77,24 @@ class Shelf:
     def numbers(self) -> dict[str, list[int]]:
         """Return the numbers of every name there is or was."""
         found: dict[str, list[int]] = {}
-        for path in self.storage.list(_KIND):
-            _collect(path, found)
+        for folder in self.storage.folders(_KIND, RECORD_FILE):
+            _collect(folder, found)
         return {name: sorted(numbers) for name, numbers in found.items()}
 
     def all(self) -> tuple[dict[str, Kept], dict[str, str]]:
         """Return the versions in force by their names, and why others cannot be read."""
+        before: dict[str, str] = {}
         for _ in range(_ATTEMPTS):
-            stamps = self.storage.list(_KIND)
+            stamps = self.storage.folders(_KIND, RECORD_FILE)
             found: dict[str, list[int]] = {}
-            for path in stamps:
-                _collect(path, found)
-            heads = {_path(name, max(numbers)): name for name, numbers in found.items()}
+            for folder in stamps:
+                _collect(folder, found)
+            heads = {_entry(name, max(numbers)): name for name, numbers in found.items()}
             kept, problems = self._read(heads, stamps)
-            if len(kept) + len(problems) == len(heads):
+            if len(kept) + len(problems) == len(heads) or heads == before:
                 break
-            # One was deleted between the look at the names and at what they are.
+            # One was deleted between the look at the names and at what they are, or has no record.
+            before = heads
         in_force = {name: one for name, one in kept.items() if not one.record.is_deleted}
         return in_force, problems
 
@@ -101,13 +106,15 @@ class Shelf:
         CorruptedModelError
             There is one, and it cannot be read.
         """
+        before: list[int] = []
         for _ in range(_ATTEMPTS):
-            numbers = self.numbers().get(name)
-            if numbers is None:
-                return None
-            kept = self._kept(name, numbers[-1])
+            numbers = self.numbers().get(name, [])
+            kept = self._kept(name, numbers[-1]) if numbers else None
             if kept is not None:
                 return None if kept.record.is_deleted else kept
+            if numbers == before:
+                break
+            before = numbers
         return None
 
     def has(self, name: str) -> bool:
@@ -177,7 +184,11 @@ class Shelf:
             if self.put(numbers[-1] + 1, record, {}) is not None:
                 break
         for number in numbers:
-            self.storage.discard(_folder(name, number), RECORD_FILE)
+            try:
+                self.storage.discard(_folder(name, number), RECORD_FILE)
+            except ModelFileError as error:
+                # It is deleted; only its files still take space.
+                logger.warning("Version %s is deleted, its files are not: %s", name, error)
 
     def open(self, kept: Kept) -> OpenedFile:
         """Read the model's file, and verify it.
@@ -264,9 +275,9 @@ class Shelf:
             raise CorruptedModelError(message) from error
 
     def _kept(self, name: str, number: int) -> Kept | None:
-        path = _path(name, number)
+        path = f"{_folder(name, number)}/{RECORD_FILE}"
         try:
-            record = _record(self.storage.read(f"{_KIND}/{path}"), name)
+            record = _record(self.storage.read(path), name)
         except FileNotFoundError:
             return None
         return Kept(record, number)
@@ -275,18 +286,18 @@ class Shelf:
         self, heads: Mapping[str, str], stamps: Mapping[str, Stamp]
     ) -> tuple[dict[str, Kept], dict[str, str]]:
         known = {
-            path: self._known[path][1]
-            for path in heads
-            if path in self._known and stamps[path] and self._known[path][0] == stamps[path]
+            folder: self._known[folder][1]
+            for folder in heads
+            if stamps[folder] and self._known.get(folder, ((), None))[0] == stamps[folder]
         }
         kept: dict[str, Kept] = {}
         problems: dict[str, str] = {}
-        wanted = [f"{_KIND}/{path}" for path in heads if path not in known]
-        read = self.storage.read_all(wanted)
-        for path, name in heads.items():
-            record = known.get(path)
+        paths = {folder: f"{_KIND}/{folder}/{RECORD_FILE}" for folder in heads}
+        read = self.storage.read_all([path for one, path in paths.items() if one not in known])
+        for folder, name in heads.items():
+            record = known.get(folder)
             if record is None:
-                data = read[f"{_KIND}/{path}"]
+                data = read[paths[folder]]
                 if isinstance(data, FileNotFoundError):
                     continue
                 try:
@@ -296,8 +307,8 @@ class Shelf:
                 except ModelFileError as error:
                     problems[name] = str(error)
                     continue
-                self._known[path] = (stamps[path], record)
-            kept[name] = Kept(record, _number(path))
+                self._known[folder] = (stamps[folder], record)
+            kept[name] = Kept(record, _number(folder))
         return kept, problems
 
 
@@ -334,21 +345,21 @@ def _record(data: bytes, name: str) -> Record:
     return record
 
 
-def _collect(path: str, found: dict[str, list[int]]) -> None:
-    """Note the name and the number of a finished folder."""
-    parts = _RECORD.fullmatch(path)
+def _collect(folder: str, found: dict[str, list[int]]) -> None:
+    """Note the name and the number of a folder."""
+    parts = _FOLDER.fullmatch(folder)
     if parts and is_name(parts[1]) and parts[2] != "1":
         found.setdefault(parts[1], []).append(int(parts[2] or 1))
 
 
-def _number(path: str) -> int:
-    parts = _RECORD.fullmatch(path)
+def _number(folder: str) -> int:
+    parts = _FOLDER.fullmatch(folder)
     return int(parts[2] or 1) if parts else 0
 
 
-def _path(name: str, number: int) -> str:
-    return f"{_folder(name, number).removeprefix(f'{_KIND}/')}/{RECORD_FILE}"
+def _entry(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}~{number}"
 
 
 def _folder(name: str, number: int) -> str:
-    return f"{_KIND}/{name}" if number == 1 else f"{_KIND}/{name}~{number}"
+    return f"{_KIND}/{_entry(name, number)}"

@@ -117,8 +117,8 @@ class Shelves:
         CorruptedModelError
             Its last move cannot be read.
         """
-        lines = (aliases.timeline(alias).current for aliases in self.all_aliases)
-        return next((version for version in lines if version is not None), None)
+        found = (aliases.target(alias) for aliases in self.all_aliases)
+        return next((version for version in found if version is not None), None)
 
     def targets(self) -> dict[str, str]:
         """Return where each alias points."""
@@ -152,13 +152,15 @@ class Shelves:
         """
         name, before, refusals = version or "", None, 0
         while refusals < _PATIENCE:
+            # Looked at before what is there is judged: who saves in between takes the number.
+            numbers = self.own.numbers()
             if version is None:
-                same, name = self._same(draft), next_number(self.names())
+                same, name = self._same(draft), next_number({*numbers, *self.names()})
             else:
                 same = self._same_under(draft, version, replace=replace)
             if same is not None:
                 return same
-            taken = self.own.numbers().get(name, [0])
+            taken = numbers.get(name, [0])
             kept = draft.put(self.own, name, taken[-1] + 1)
             if kept is not None:
                 return self.own, kept

@@ -15,9 +15,10 @@ __all__ = ["Location", "Stamp", "Storage", "folders_of", "last_part", "open_stor
 Location = str | os.PathLike[str]
 
 Stamp = tuple[object, ...]
-"""What changes when a file is another one; empty where a store does not tell."""
+"""What changes when a folder is another one; empty where a store does not tell."""
 
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+# fsspec chains protocols: simplecache::s3://bucket.
+_URL = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.-]*::)*[A-Za-z][A-Za-z0-9+.-]+)://")
 # On POSIX the colon separates folders and is in addresses: s3://bucket/models.
 _SEPARATOR = re.compile(rf"{re.escape(os.pathsep)}(?!//)")
 
@@ -39,8 +40,20 @@ class Storage(Protocol):
         """Return what goes before the names of the files of one `publish`, or nothing."""
         ...
 
-    def list(self, kind: str) -> dict[str, Stamp]:
-        """Return the finished files below a kind, as ``folder/file``, with their stamps."""
+    def folders(self, kind: str, last: str = "") -> dict[str, Stamp]:
+        """Return the finished folders of a kind with their stamps.
+
+        Parameters
+        ----------
+        kind
+            What they hold.
+        last
+            The file whose presence says that a folder is finished, if there is one.
+        """
+        ...
+
+    def files(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder."""
         ...
 
     def read(self, path: str) -> bytes:

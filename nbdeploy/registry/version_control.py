@@ -122,7 +122,7 @@ class ModelVersionControl(ReprMixin):
         """
         if version is not None:
             version = checked_name(version, "version")
-            if version in self.aliases:
+            if self._shelves.target(version) is not None:
                 message = f"{version!r} is an alias. Choose another name for the version."
                 raise VersionError(message)
         draft = draft_of(
@@ -211,7 +211,7 @@ class ModelVersionControl(ReprMixin):
 
     def remove_alias(self, alias: str, *, why: str = "") -> None:
         """Let an alias point nowhere. Its history stays."""
-        if not is_name(alias) or self._shelves.own_aliases.timeline(alias).current is None:
+        if self._shelves.own_aliases.target(alias) is None:
             message = f"There is no alias {alias!r:.80}.{near_miss(str(alias), self.aliases)}"
             raise VersionError(message)
         self._shelves.own_aliases.remove(alias, why)
@@ -378,7 +378,7 @@ class ModelVersionControl(ReprMixin):
 
     def _step(self, alias: str, *, back: bool, why: str) -> ModelVersion:
         own = self._shelves.own_aliases
-        if not is_name(alias) or own.timeline(alias).current is None:
+        if own.target(alias) is None:
             hint = near_miss(str(alias), self.aliases)
             message = f"There is no alias {alias!r:.80} that can be moved here.{hint}"
             raise VersionError(message)

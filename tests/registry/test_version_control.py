@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import stat
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -57,8 +58,7 @@ def test_a_saved_version_tells_what_is_known_about_it(versions, make_model):
     assert saved.parameters["fit_intercept"] == "True"
     assert (saved.data["rows"], saved.data["columns"]) == (3, 2)
     assert "scikit-learn" in saved.libraries
-    with open(saved.path, "rb") as file:
-        data = file.read()
+    data = Path(saved.path).read_bytes()
     assert (saved.size, saved.digest) == (len(data), digest_of(data))
     assert saved.load().coef_.shape == (2,)
     assert saved.example() == {"age": [20.0, 30.0, 40.0], "height": [1.8, 1.7, 1.6]}
@@ -88,7 +88,7 @@ def test_an_unknown_version_is_told_with_a_near_miss(two_versions):
 def test_an_empty_registry_says_how_to_begin(versions):
     assert list(versions) == []
     assert "save_model_version(model, '1.0'" in repr(versions)
-    with pytest.raises(VersionError, match="there are none in .*churn yet"):
+    with pytest.raises(VersionError, match=r"there are none in .*churn yet"):
         _ = versions.latest
 
 
@@ -112,7 +112,7 @@ def test_saving_the_same_again_changes_nothing(two_versions, make_model, tmp_pat
 def test_a_model_that_was_loaded_is_the_same_though_its_bytes_may_differ(versions):
     # Two equal texts that are two objects are written twice, and after a load once.
     model = make_pipeline(StandardScaler(), Ridge()).fit(ROWS, [0.0, 1.0, 2.0])
-    model.tags = ["".join(["a", "b"]), "".join(["a", "b"])]
+    model.tags = [str(number) + "!" for number in (1, 1)]
     first = versions.save_model_version(model, "1")
     loaded = first.load()
 
@@ -173,7 +173,7 @@ def test_a_cell_without_a_version_can_be_run_again(versions, make_model):
 
 @pytest.mark.parametrize("metrics", [[0.9], {1: 0.9}, {"auc": object()}, "0.9", {"a": {1, 2}}])
 def test_metrics_that_are_none_are_refused(versions, make_model, metrics):
-    with pytest.raises(VersionError, match="such as|Pass a number"):
+    with pytest.raises(VersionError, match=r"such as|Pass a number"):
         versions.save_model_version(make_model(), "1.0", metrics)
     assert len(versions) == 0
 
@@ -227,12 +227,12 @@ def test_an_example_is_shown_nowhere(versions, make_model):
         assert "27.18" not in shown
 
 
-@pytest.mark.parametrize("format", ["joblib", "pickle", "skops"])
-def test_every_format_can_be_kept(versions, make_model, format):
+@pytest.mark.parametrize("kind", ["joblib", "pickle", "skops"])
+def test_every_format_can_be_kept(versions, make_model, kind):
     model = make_model()
-    saved = versions.save_model_version(model, "1.0", format=format)
+    saved = versions.save_model_version(model, "1.0", format=kind)
     assert versions.get_model_version("1.0").predict(ROWS).tolist() == model.predict(ROWS).tolist()
-    assert versions.save_model_version(model, "1.0", format=format) == saved
+    assert versions.save_model_version(model, "1.0", format=kind) == saved
     assert versions.verify().ok
 
 
@@ -426,10 +426,11 @@ def test_a_folder_that_is_away_does_not_hide_the_own(tmp_path, make_model, monke
     own.save_model_version(make_model(), "1.0")
     storage = own._shelves.all[1].storage
 
-    def fail(kind):
-        raise ModelFileError("the drive does not answer.")
+    def fail(*_):
+        message = "the drive does not answer."
+        raise ModelFileError(message)
 
-    monkeypatch.setattr(storage, "list", fail)
+    monkeypatch.setattr(storage, "folders", fail)
     assert "Not listed: the drive does not answer." in repr(own)
     assert [one.version for one in own] == ["1.0"]
     assert own.get_model_version("1.0") is not None
@@ -513,5 +514,5 @@ def test_a_plain_pickle_in_the_folder_is_not_taken_for_a_version(versions, tmp_p
     folder.mkdir(parents=True)
     (folder / "model.joblib").write_bytes(pickle.dumps(LinearRegression()))
     assert "6.6" not in versions
-    with pytest.raises(VersionError, match="something that is no version stands in the place"):
-        versions.save_model_version(make_model(), "6.6")
+    assert len(versions) == 0
+    assert versions.save_model_version(make_model(), "6.6") in versions
