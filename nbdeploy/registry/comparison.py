@@ -200,11 +200,15 @@ def _parts(one: ModelVersion) -> dict[str, Mapping[str, str]]:
     return {
         "model": {"type": one.model_type, "description": one.description},
         "parameters": one.parameters,
-        "metrics": {name: str(value) for name, value in one.metrics.items()},
+        "metrics": {name: _metric_text(value) for name, value in one.metrics.items()},
         "schema": schema,
         "libraries": one.libraries,
         "data": {name: _data_text(value) for name, value in one.data.items()},
     }
+
+
+def _metric_text(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _data_text(value: object) -> str:
