@@ -19,14 +19,24 @@ from nbdeploy.display.cells import current_cell, show
 from nbdeploy.display.html import visible
 from nbdeploy.display.link import BrowserLink
 from nbdeploy.display.mime import ReprMixin
-from nbdeploy.exceptions import StoppedError
+from nbdeploy.exceptions import SignatureError, StoppedError
 from nbdeploy.models.compiled import Declined
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
+from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
+from nbdeploy.registry.version import ModelVersion
+from nbdeploy.registry.version_control import ModelVersionControl
 from nbdeploy.serving.addresses import address_of, browser_note, browser_page, surroundings
 from nbdeploy.serving.names import checked_name, name_from
-from nbdeploy.serving.routing import NOT_COMPILED, Route, route_from_file, route_from_model
+from nbdeploy.serving.rehearsal import few_of
+from nbdeploy.serving.routing import (
+    NOT_COMPILED,
+    Route,
+    route_from_file,
+    route_from_model,
+    route_from_version,
+)
 from nbdeploy.serving.security import (
     LOGIN_PATH,
     AccessPolicy,
@@ -38,6 +48,8 @@ from nbdeploy.serving.server import BackgroundServer
 from nbdeploy.serving.service import ModelService
 from nbdeploy.serving.snippets import Snippets, make_snippets
 from nbdeploy.serving.token_file import remove_token, write_token
+from nbdeploy.serving.traffic_desk import TrafficDesk
+from nbdeploy.serving.traffic_verbs import TrafficVerbs
 from nbdeploy.try_it import TryIt
 
 __all__ = ["Deployment", "deploy", "deployments", "stop_all"]
@@ -64,6 +76,17 @@ class _Options:
     ssl_keyfile: Path | None
 
 
+@dataclass(frozen=True)
+class _Recipe:
+    """How models of a deployment are made into routes."""
+
+    registry: ModelVersionControl | None
+    example: Any = field(repr=False)
+    trust: Any = field(repr=False)
+    copy: bool
+    compile: bool
+
+
 def deploy(
     model: Any,
     *,
@@ -82,6 +105,7 @@ def deploy(
     max_concurrency: int | None = None,
     max_queue: int = 1024,
     timeout: float = 30.0,
+    store_example: bool = True,
     ssl_certfile: str | os.PathLike[str] | None = None,
     ssl_keyfile: str | os.PathLike[str] | None = None,
 ) -> Deployment:
@@ -94,10 +118,11 @@ def deploy(
     Parameters
     ----------
     model
-        A fitted model, a function of the rows, or the path of a saved model.
+        A fitted model, a function of the rows, the path of a saved model, or a version of one:
+        ``versions["1.0"]``.
     name
         What the service is called; the class of the model when ``None``, so that a second unnamed
-        model of that class replaces the first.
+        model of that class replaces the first. For a version it is what the versions are of.
     example
         Rows that the model was fitted on, such as ``X_train``: columns, types and missing values
         are learned from them. Without it, what the fitted model remembers is used.
@@ -113,7 +138,7 @@ def deploy(
     allowed_hosts
         Host names that callers may use, beside those of this machine, while there is no token.
     trust
-        For a path: what vouches for a file that you did not save, see
+        For a path or a version: what vouches for a file that you did not save, see
         `ModelSerializer.load_model`.
     copy
         ``False`` serves the object itself: for models too big to be held twice.
@@ -133,6 +158,9 @@ def deploy(
         Requests that may wait; more are refused with 503.
     timeout
         Seconds until a request is given up.
+    store_example
+        Keep at most 32 rows of `example` in memory: versions that come later are asked them
+        before they go live.
     ssl_certfile
         A PEM file with a certificate: the service then speaks https and nothing else.
     ssl_keyfile
@@ -184,8 +212,11 @@ def deploy(
     choose_token(token, host=host, expose=expose, is_shared=lambda: False)
     route = _route_of(model, example=example, trust=trust, copy=copy, compile=compile)
     chosen = checked_name(name) if name is not None else _name_of(model, route)
+    kept = _kept_rows(model, example) if store_example else None
+    registry = model.registry if isinstance(model, ModelVersion) else None
+    recipe = _Recipe(registry=registry, example=kept, trust=trust, copy=copy, compile=compile)
     with _lock:
-        return _deploy(chosen, route, options, is_named=name is not None)
+        return _deploy(chosen, route, options, recipe, is_named=name is not None)
 
 
 def deployments() -> list[Deployment]:
@@ -202,7 +233,7 @@ def stop_all() -> None:
             list(threads.map(Deployment.stop, alive))
 
 
-class Deployment(ReprMixin):
+class Deployment(TrafficVerbs, ReprMixin):
     """A model that is served from this process: what `deploy` returns.
 
     Parameters
@@ -211,11 +242,15 @@ class Deployment(ReprMixin):
         The application.
     options
         How it is reached.
+    recipe
+        How further versions are loaded.
     """
 
-    def __init__(self, service: ModelService, options: _Options) -> None:
+    def __init__(self, service: ModelService, options: _Options, recipe: _Recipe) -> None:
         self.name = service.name
+        self._recipe = recipe
         self._start(service, options)
+        self._traffic = TrafficDesk(service, recipe.example)
 
     @property
     def service(self) -> ModelService:
@@ -231,6 +266,31 @@ class Deployment(ReprMixin):
     def url(self) -> str:
         """Where programs on this machine reach it, for example ``http://127.0.0.1:8000``."""
         return self._server.url
+
+    @property
+    def _desk(self) -> TrafficDesk:
+        self._require_running()
+        return self._traffic
+
+    def _make_route(self, model: Any) -> Route:
+        recipe = self._recipe
+        options = {"trust": recipe.trust, "copy": recipe.copy, "compile": recipe.compile}
+        if isinstance(model, ModelVersion):
+            self._recipe = replace(recipe, registry=model.registry)
+        elif not isinstance(model, (str, os.PathLike)):
+            # What all rows looked like is known; the few that are kept would make it narrower.
+            known = _signature_for(model, self._service.signature)
+            return _route_of(model, example=None, signature=known, **options)
+        try:
+            return _route_of(model, example=None, **options)
+        except SignatureError:
+            if recipe.example is None:
+                raise
+            return _route_of(model, example=recipe.example, **options)
+
+    def _saved_version(self, name: str) -> ModelVersion | None:
+        registry = self._recipe.registry
+        return registry[name] if registry is not None and name in registry else None
 
     def predict(self, rows: Any) -> Any:
         """Predict rows over HTTP, through the same endpoint as everybody else.
@@ -317,6 +377,7 @@ class Deployment(ReprMixin):
         with _lock:
             if _live.get(self.name) is self:
                 del _live[self.name]
+        self._traffic.close()
         self._server.stop()
         self._client.close()
         remove_token(self.name)
@@ -427,7 +488,7 @@ class Deployment(ReprMixin):
             who_may_call=_who_may_call(self._service.access, self._options),
             curl=curl,
             other_calls=others,
-            notes=(*self._notes, *_speed_note(route)),
+            notes=(*self._notes, *_traffic_note(self._traffic), *_speed_note(route)),
             version=route.version,
         )
 
@@ -439,24 +500,48 @@ def _route_of(
     trust: Any,
     copy: bool,
     compile: bool,  # noqa: A002 -- what deploy() calls it
+    signature: Signature | None = None,
 ) -> Route:
+    if isinstance(model, ModelVersion):
+        return route_from_version(model, trust=trust, example=example, compile=compile)
     if isinstance(model, (str, os.PathLike)):
         return route_from_file(model, trust=trust, example=example, compile=compile)
     # Unfitted and unfit objects are told before time is spent on a copy.
     predictor_for(model)
     if not copy:
-        return route_from_model(model, example=example, compile=False)
+        return route_from_model(model, signature=signature, example=example, compile=False)
     twin, digest = snapshot(model)
-    return route_from_model(twin, example=example, digest=digest, compile=compile)
+    return route_from_model(
+        twin, signature=signature, example=example, digest=digest, compile=compile
+    )
 
 
-def _deploy(name: str, route: Route, options: _Options, *, is_named: bool) -> Deployment:
+def _kept_rows(model: Any, example: Any) -> Any:
+    if example is None and isinstance(model, ModelVersion):
+        return model.example()
+    return few_of(example)
+
+
+def _signature_for(model: Any, live: Signature) -> Signature | None:
+    """Give the signature of the live model for one that was fitted on the same columns."""
+    try:
+        own = Signature.learn(model)
+    except SignatureError:
+        # It tells nothing of its own: the rehearsal will show whether it takes these rows.
+        return live
+    is_same = own.width == live.width and (own.kind == "array" or own.names == live.names)
+    return live if is_same else own
+
+
+def _deploy(
+    name: str, route: Route, options: _Options, recipe: _Recipe, *, is_named: bool
+) -> Deployment:
     """Put a route behind a name; the caller holds the lock."""
     running = _live.get(name)
     if running is not None and not running._server.running:
         running = None
     if running is None:
-        deployment = Deployment(_service_for(name, route, options, token=None), options)
+        deployment = Deployment(_service_for(name, route, options, token=None), options, recipe)
         _live[name] = deployment
         deployment._show()
         return deployment
@@ -464,13 +549,15 @@ def _deploy(name: str, route: Route, options: _Options, *, is_named: bool) -> De
     note = f"Replaced the {replaced} that was deployed as {name!r}."
     if not is_named:
         note += " Pass name= to keep several at once."
+    running._recipe = recipe
     if _keeps_address(running, options):
-        running.service.swap(route)
+        running._traffic.replace(route, recipe.example, service=running._service)
         running._show(note)
         return running
     old_url, token = running.url, running.service.access.token
     service = _service_for(name, route, options, token=token)
     running._restart(service, options)
+    running._traffic.replace(route, recipe.example, service=service)
     if running.url != old_url:
         note += " Its address changed."
     running._show(note)
@@ -504,6 +591,11 @@ def _keeps_address(running: Deployment, options: _Options) -> bool:
     return wanted == replace(running._options, port=running._server.port)
 
 
+def _traffic_note(desk: TrafficDesk) -> tuple[str, ...]:
+    traffic = desk.traffic
+    return () if traffic.is_plain else (f"Several versions are tried: {traffic.describe()}.",)
+
+
 def _speed_note(route: Route) -> tuple[str, ...]:
     # That a function is called as it is surprises nobody.
     if inspect.isroutine(route.model):
@@ -526,6 +618,8 @@ def _who_may_call(access: AccessPolicy, options: _Options) -> str:
 
 
 def _name_of(model: Any, route: Route) -> str:
+    if isinstance(model, ModelVersion):
+        return name_from(model.registry.name)
     if isinstance(model, (str, os.PathLike)):
         return checked_name(Path(model).stem)
     return name_from(route.predictor.model_type)

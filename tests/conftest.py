@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
+import textwrap
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -48,6 +50,33 @@ def config_folder(tmp_path_factory):
         del os.environ["NBDEPLOY_CONFIG_DIR"]
     else:
         os.environ["NBDEPLOY_CONFIG_DIR"] = before
+
+
+@pytest.fixture
+def as_somebody_else(tmp_path_factory, monkeypatch):
+    """Become another user, with another key."""
+
+    def change():
+        monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path_factory.mktemp("other")))
+
+    return change
+
+
+@pytest.fixture
+def run_script(tmp_path):
+    """Run code as the ``__main__`` of a fresh process; what it prints comes back."""
+
+    def run(code, *arguments):
+        script = tmp_path / f"script-{len(list(tmp_path.glob('script-*')))}.py"
+        script.write_text(textwrap.dedent(code))
+        command = [sys.executable, "-W", "error", str(script), *map(str, arguments)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return run
 
 
 @pytest.fixture(scope="session")

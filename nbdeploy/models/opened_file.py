@@ -127,15 +127,28 @@ class OpenedFile:
         )
 
     def _refusal(self) -> str:
-        advice = "" if self.format == "skops" else " Ask for format='skops', which holds no code."
-        return (
+        advice = "" if self.format == "skops" else "Ask for format='skops', which holds no code."
+        ways = [
+            f"  trust={self.digest!r}   loads this content and no other",
+            f"  nbdeploy trust {visible(self.path.parent)}   records what is there now, once",
+            "  trust=True   loads whatever is there, with a warning",
+        ]
+        is_here = self.path.parent.is_dir()
+        if not is_here:
+            # It came from beyond this machine, where the command does not reach.
+            del ways[1]
+        number = "three" if is_here else "two"
+        refusal = (
             f"{self.shown_name} was not saved by you on this machine, and loading it would run "
-            f"what is in it.\n{self._content()}\n"
-            "If you know where it comes from, trust it in one of three ways:\n"
-            f"  trust={self.digest!r}   loads this content and no other\n"
-            f"  nbdeploy trust {visible(self.path.parent)}   records what is there now, once\n"
-            f"  trust=True   loads whatever is there, with a warning\n{advice.strip()}"
-        ).rstrip()
+            f"what is in it.\n{self._content()}"
+        )
+        lines = [
+            refusal,
+            f"If you know where it comes from, trust it in one of {number} ways:",
+            *ways,
+            advice,
+        ]
+        return "\n".join(lines).rstrip()
 
     def _content(self) -> str:
         if self.globals is None:

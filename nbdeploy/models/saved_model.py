@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from nbdeploy.display.html import visible
+from nbdeploy.display.units import file_size
 
 __all__ = ["SavedModel"]
 
 _SHOWN_GLOBALS = 8
-_UNITS = ("B", "kB", "MB", "GB", "TB")
-_STEP = 1000
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,7 +65,7 @@ class SavedModel:
         known = self.model_type or "unknown model"
         trust = "trusted" if self.trusted else "not trusted"
         lines = [
-            f"SavedModel({known}, {self.format}, {_size(self.size)}, {trust})",
+            f"SavedModel({known}, {self.format}, {file_size(self.size)}, {trust})",
             f"  digest     {self.digest}",
         ]
         if self.python:
@@ -78,14 +77,6 @@ class SavedModel:
 
     def _versions(self) -> list[str]:
         return [f"Python {self.python}", *(f"{name} {v}" for name, v in self.libraries.items())]
-
-
-def _size(number: float) -> str:
-    for unit in _UNITS[:-1]:
-        if number < _STEP:
-            return f"{number:.3g} {unit}"
-        number /= _STEP
-    return f"{number:.3g} {_UNITS[-1]}"
 
 
 def _shortened(names: tuple[str, ...]) -> str:

@@ -134,7 +134,7 @@ class OpenNotebook:
         self.page.context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab_with(chromium):
     """Make a JupyterLab with options of its own."""
     return lambda folder, *options, **more: Lab(chromium, folder, *options, **more)
