@@ -68,7 +68,7 @@ class Inference:
             raise StoppedError(message)
         return self.route
 
-    async def predict(self, request: InferenceRequest, route: Route | None = None) -> Prediction:
+    async def predict(self, request: InferenceRequest, *, route: Route | None = None) -> Prediction:
         """Validate, predict, record; by the given route for a second output of one answer."""
         monitor, method = self.monitor, request.method
         route = route or self.current_route()

@@ -201,7 +201,9 @@ async def _predict_all(
 ) -> list[Prediction]:
     # Several outputs of one answer come from one model, whatever is deployed meanwhile.
     pinned = route if len(methods) > 1 else None
-    return [await inference.predict(InferenceRequest(method, rows), pinned) for method in methods]
+    return [
+        await inference.predict(InferenceRequest(method, rows), route=pinned) for method in methods
+    ]
 
 
 async def predict_v1(call: Call, context: Context) -> Reply:
