@@ -294,9 +294,9 @@ def test_several_outputs_are_of_one_model_though_it_is_exchanged(service, client
     first = service.inference.predict
     asked = []
 
-    async def predict(request, route=None):
+    async def predict(request, *, route=None):
         asked.append(request.method)
-        prediction = await first(request, route)
+        prediction = await first(request, route=route)
         service.swap(other)
         return prediction
 
