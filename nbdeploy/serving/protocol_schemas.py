@@ -15,7 +15,13 @@ from nbdeploy.serving.protocol_routes import BINARY, JSON, Endpoint, Handler
 from nbdeploy.serving.protocols.open_inference_request import CODECS
 from nbdeploy.serving.protocols.tensors import DATATYPES
 from nbdeploy.serving.routing import Route
-from nbdeploy.serving.row_schemas import TABLE_CONTENT, columns_schema, records_schema, rows_schema
+from nbdeploy.serving.row_schemas import (
+    TABLE_CONTENT,
+    any_rows_schema,
+    columns_schema,
+    records_schema,
+    rows_schema,
+)
 
 __all__ = ["describe_protocols"]
 
@@ -148,7 +154,10 @@ def _scoring_request(signature: Signature) -> dict[str, Any]:
     records = records_schema(signature)
     split = _object(
         "data",
-        columns={"type": ["array", "null"], "items": _TEXT},
+        columns={
+            "type": ["array", "null"],
+            "items": {"type": ["string", "number", "boolean"]},
+        },
         index={},
         data={
             "type": "array",
@@ -171,7 +180,7 @@ def _scoring_request(signature: Signature) -> dict[str, Any]:
 
 
 def _columns(signature: Signature) -> dict[str, Any]:
-    return {"anyOf": [columns_schema(signature), *rows_schema(signature)["anyOf"]]}
+    return {"anyOf": [columns_schema(signature), *any_rows_schema(signature)["anyOf"]]}
 
 
 def _infer_content(route: Route) -> dict[str, Any]:

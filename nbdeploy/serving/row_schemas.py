@@ -7,7 +7,14 @@ from typing import Any
 from nbdeploy.models.signature import Signature
 from nbdeploy.serving.protocols.tables import TABLES
 
-__all__ = ["TABLE_CONTENT", "columns_schema", "records_schema", "row_schemas", "rows_schema"]
+__all__ = [
+    "TABLE_CONTENT",
+    "any_rows_schema",
+    "columns_schema",
+    "records_schema",
+    "row_schemas",
+    "rows_schema",
+]
 
 TABLE_CONTENT: dict[str, Any] = {
     kind: {"schema": {"type": "string", "format": "binary"}} for kind in TABLES
@@ -18,14 +25,36 @@ _ROW: dict[str, Any] = {"$ref": "#/components/schemas/Row"}
 
 
 def row_schemas(signature: Signature) -> list[dict[str, Any]]:
-    """Describe one row: as the model has it, and as a list of values in the order of columns."""
-    return [_ROW, _values_schema(signature)] if signature.kind == "frame" else [_ROW]
+    """Describe one row: as the model has it, and as a list of values in the order of columns.
+
+    A single value may also be wrapped, in a list or in an object with any key.
+    """
+    if signature.kind == "frame":
+        return [_ROW, _values_schema(signature)]
+    if signature.kind == "values":
+        in_list = {"type": "array", "items": _ROW, "minItems": 1, "maxItems": 1}
+        in_object = {
+            "type": "object",
+            "additionalProperties": _ROW,
+            "minProperties": 1,
+            "maxProperties": 1,
+        }
+        return [_ROW, in_list, in_object]
+    return [_ROW]
 
 
 def rows_schema(signature: Signature) -> dict[str, Any]:
     """Describe a list of rows, all of one form."""
     forms = row_schemas(signature)
+    if signature.kind == "values":
+        forms = [{"anyOf": forms}]
     return {"anyOf": [{"type": "array", "items": row, "minItems": 1} for row in forms]}
+
+
+def any_rows_schema(signature: Signature) -> dict[str, Any]:
+    """Describe a list of rows, or the single value that is a row of its own."""
+    rows = rows_schema(signature)
+    return {"anyOf": [_ROW, *rows["anyOf"]]} if signature.kind == "values" else rows
 
 
 def columns_schema(signature: Signature) -> dict[str, Any]:

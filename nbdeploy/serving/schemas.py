@@ -13,7 +13,13 @@ from nbdeploy.serving.protocol_routes import Endpoint
 from nbdeploy.serving.protocol_schemas import describe_protocols
 from nbdeploy.serving.reading_schemas import describe_readings
 from nbdeploy.serving.routing import Route
-from nbdeploy.serving.row_schemas import TABLE_CONTENT, columns_schema, row_schemas, rows_schema
+from nbdeploy.serving.row_schemas import (
+    TABLE_CONTENT,
+    any_rows_schema,
+    columns_schema,
+    row_schemas,
+    rows_schema,
+)
 from nbdeploy.serving.security import AccessPolicy
 
 __all__ = ["PredictionRequest", "describe_paths"]
@@ -137,7 +143,7 @@ def _request_schema(signature: Signature) -> dict[str, Any]:
                 "title": "instances",
                 "type": "object",
                 "required": ["instances"],
-                "properties": {"instances": rows},
+                "properties": {"instances": any_rows_schema(signature)},
             },
             {"title": "records", **rows},
         ]

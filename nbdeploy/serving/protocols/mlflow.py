@@ -28,6 +28,7 @@ from nbdeploy.serving.protocols.tables import is_table, read_table, write_table
 __all__ = ["decode", "encode"]
 
 _KEYS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+_LABELS = (str, int, float, bool)
 _CSV = frozenset({"text/csv", "application/csv"})
 
 
@@ -79,7 +80,8 @@ def _split(split: Any, signature: Signature) -> Any:
     columns = split.get("columns")
     if columns is None:
         return data
-    if not isinstance(columns, list):
+    # pandas names columns by numbers too.
+    if not isinstance(columns, list) or not all(isinstance(name, _LABELS) for name in columns):
         message = f"dataframe_split: columns is {shorten(columns)}; expected a list of names."
         raise RequestError(message)
     return rows_of_table(list(map(str, columns)), data, signature)

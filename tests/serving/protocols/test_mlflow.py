@@ -52,6 +52,8 @@ def test_every_form_gives_the_same_rows(document, content_type):
         ({"dataframe_split": [[1.0, "x"]]}, "expected an object with columns and data"),
         ({"dataframe_split": {"columns": ["a"]}}, "expected an object with columns and data"),
         ({"dataframe_split": {"columns": "ab", "data": []}}, "columns is 'ab'"),
+        ({"dataframe_split": {"columns": [{}, "b"], "data": []}}, "expected a list of names"),
+        ({"dataframe_split": {"columns": ["a", None], "data": []}}, "expected a list of names"),
         ({"dataframe_split": {"columns": ["a", "b"], "data": [[1.0]]}}, "Row 0"),
         ({"dataframe_records": {"a": [1.0]}}, "expected a list of objects"),
         ({"dataframe_records": [[1.0, "x"]]}, "expected a list of objects"),
