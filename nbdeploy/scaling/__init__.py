@@ -1,0 +1,1 @@
+"""Several endpoints behind one address, and how many there should be (chapter 4)."""
