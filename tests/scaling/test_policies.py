@@ -171,7 +171,7 @@ def test_hpa_of_concurrency_needs_no_windows():
 def test_panic_holds_what_it_reached_until_it_is_over():
     policy = ConcurrencyPolicy()
 
-    history = simulate(policy, [1] * 10 + [8] * 3 + [1] * 80)
+    history = simulate(policy, [1] * 10 + [8] * 3 + [0.9] * 80)
 
     first_up = history.changes[0]
     first_down = next(step for step in history.changes if step.got < step.replicas)
