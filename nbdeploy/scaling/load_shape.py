@@ -31,7 +31,7 @@ class LoadShape:
     --------
     >>> list(LoadShape((4,), 1.0).arrivals())
     [0.0, 0.25, 0.5, 0.75]
-    >>> [LoadShape((0, 10), 5.0, ramp=True).rate_at(second) for second in (0, 1, 5)]
+    >>> [LoadShape.of([0, 10], 5.0, ramp=True).rate_at(second) for second in (0, 1, 5)]
     [0.0, 2.0, 10.0]
     """
 
@@ -95,8 +95,7 @@ class LoadShape:
 def _moment(count: float, length: float, first: float, last: float) -> float:
     """Tell when, within a part, so many requests were due: the inverse of the rate's integral."""
     slope = (last - first) / length
-    if abs(slope) < _ROUNDING:
-        return count / first
     root = math.sqrt(max(first * first + 2 * slope * count, 0.0))
-    # Of the two forms of the solution the one that also holds when the first rate is 0.
-    return 2 * count / (first + root) if first + root > 0 else 0.0
+    # Of the two forms of the solution the one that also holds for no slope, and from a rate of 0.
+    moment = 2 * count / (first + root) if first + root > 0 else 0.0
+    return min(max(moment, 0.0), length)

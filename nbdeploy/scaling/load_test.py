@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from nbdeploy.display import units
 from nbdeploy.display.progress import ProgressBar
@@ -22,7 +23,6 @@ __all__ = ["Target", "load_test", "search_capacity"]
 _CONNECTIONS = 1_000
 _CLOSED_LOOP = 8
 _FRONT_SECONDS = 1.0
-_SETTLE = 10.0
 
 
 @dataclass(frozen=True)
@@ -167,25 +167,11 @@ def _front_rate(target: Target) -> float | None:
 def _send(plan: Plan, sent: str, replicas: Callable[[], int] | None) -> LoadResult:
     samples: list[Sample] = []
     counts: list[tuple[float, int]] = []
-    # A session of its own: the interrupt of a cell reaches the kernel, which ends it in order.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nbdeploy.scaling.load_generator"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
     is_interrupted = is_done = False
-    with process, ProgressBar("Load test") as bar:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
+    with _generator(plan) as process, ProgressBar("Load test") as bar:
+        reports = _reports(process)
         try:
-            process.stdin.write(plan.to_json() + "\n")
-            process.stdin.flush()
-            for line in process.stdout:
-                report = json.loads(line)
+            for report in reports:
                 samples += map(Sample._make, report["samples"])
                 is_done = report.get("done", False)
                 elapsed = report["elapsed"]
@@ -195,9 +181,7 @@ def _send(plan: Plan, sent: str, replicas: Callable[[], int] | None) -> LoadResu
         except KeyboardInterrupt:
             is_interrupted = True
             samples += _last_words(process)
-        except BrokenPipeError:
-            pass  # it ended before it read its plan; its last words tell why
-        told = process.stderr.read()
+        told = process.stderr.read() if process.stderr is not None else ""
     if not (is_done or is_interrupted):
         message = f"The load generator ended early: {told.strip()[-500:] or process.returncode}"
         raise ScalingError(message)
@@ -207,19 +191,36 @@ def _send(plan: Plan, sent: str, replicas: Callable[[], int] | None) -> LoadResu
     return LoadResult(tuple(samples), seconds, sent, tuple(counts), is_interrupted)
 
 
-def _last_words(process: subprocess.Popen[str]) -> Iterable[Sample]:
+@contextmanager
+def _generator(plan: Plan) -> Iterator[subprocess.Popen[str]]:
+    # A session of its own: the interrupt of a cell reaches the kernel, which ends it in order.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nbdeploy.scaling.load_generator"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    # The pipe breaks when it ended before it read its plan; what it wrote last tells why.
+    with suppress(BrokenPipeError), process:
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):
+            process.stdin.write(plan.to_json() + "\n")
+            process.stdin.flush()
+        yield process
+
+
+def _reports(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    assert process.stdout is not None
+    return map(json.loads, process.stdout)
+
+
+def _last_words(process: subprocess.Popen[str]) -> list[Sample]:
     """Let the generator end, and read what it had not told yet."""
     assert process.stdin is not None
-    assert process.stdout is not None
     process.stdin.close()
-    samples: list[Sample] = []
-    ends = time.monotonic() + _SETTLE
-    for line in process.stdout:
-        report = json.loads(line)
-        samples += map(Sample._make, report["samples"])
-        if report.get("done") or time.monotonic() > ends:
-            break
-    return samples
+    return [Sample(*sample) for report in _reports(process) for sample in report["samples"]]
 
 
 def _in_words(shape: LoadShape | None, seconds: float, connections: int) -> str:
