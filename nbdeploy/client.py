@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,11 +16,16 @@ import httpx2 as httpx
 from nbdeploy.exceptions import DeadlineError, NbdeployError, RequestError, UnreachableError
 from nbdeploy.models.forms import form_of
 from nbdeploy.models.predictor import METHODS
+from nbdeploy.scaling.balanced_transport import BalancedTransport
+from nbdeploy.scaling.load_balancer import LoadBalancer, checked_strategy
 from nbdeploy.serving.errors import error_of
 from nbdeploy.serving.protocols.native import parse_json
 from nbdeploy.serving.security import is_loopback
 
 __all__ = ["Client"]
+
+# Stands for the address until the balancer has chosen one.
+_ANY_OF_THEM = "http://balanced.invalid"
 
 
 class Client:
@@ -28,7 +34,13 @@ class Client:
     Parameters
     ----------
     url
-        Where the service is, for example ``http://127.0.0.1:8000``.
+        Where the service is, for example ``http://127.0.0.1:8000``; or a list of addresses that
+        serve the same: each call goes to one of them, and to another one when that one fails.
+    strategy
+        How to choose of several: ``"least_request"``, ``"round_robin"``, ``"random"``,
+        ``"weighted"`` or ``"smooth_weighted"``.
+    weights
+        For the weighted strategies, by address.
     token
         The service's token, or the path of a file that holds it; the environment's
         ``NBDEPLOY_TOKEN`` when ``None``.
@@ -42,8 +54,22 @@ class Client:
     <Client of http://127.0.0.1:8000>
     """
 
-    def __init__(self, url: str, *, token: str | Path | None = None, timeout: float = 30.0) -> None:
-        self.url = _checked_url(url)
+    #: Which endpoints there are and how they do; ``None`` for a single address.
+    balancer: LoadBalancer | None
+
+    def __init__(
+        self,
+        url: str | Iterable[str],
+        *,
+        strategy: str = "least_request",
+        weights: Mapping[str, float] | None = None,
+        token: str | Path | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        self.balancer = None if isinstance(url, str) else _balancer(url)
+        self.url = _checked_url(url) if isinstance(url, str) else self._urls()[0]
+        self._strategy = checked_strategy(strategy)
+        self._weights = weights
         self._token = _read_token(token)
         self._timeout = timeout
         self._session: httpx.Client | None = None
@@ -139,7 +165,13 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Client of {self.url}>"
+        return f"<Client of {self._where()}>"
+
+    def _urls(self) -> list[str]:
+        return [self.url] if self.balancer is None else self.balancer.endpoints
+
+    def _where(self) -> str:
+        return " and ".join(self._urls())
 
     def _facts(self) -> dict[str, Any]:
         return self._known if self._known is not None else self.info()
@@ -169,11 +201,11 @@ class Client:
         try:
             return self._connected().request(verb, path, content=body)
         except httpx.TimeoutException as error:
-            message = f"No answer from {self.url} within {self._timeout:g} s."
+            message = f"No answer from {self._where()} within {self._timeout:g} s."
             raise DeadlineError(message) from error
         except httpx.HTTPError as error:
             message = (
-                f"Nobody answers at {self.url} ({type(error).__name__}: {error}). "
+                f"Nobody answers at {self._where()} ({type(error).__name__}: {error}). "
                 "Is the service running?"
             )
             raise UnreachableError(message) from error
@@ -185,17 +217,40 @@ class Client:
             if self._token is not None:
                 headers["X-API-Key"] = self._token
             self._session = httpx.Client(
-                base_url=self.url,
+                base_url=self.url if self.balancer is None else _ANY_OF_THEM,
                 headers=headers,
                 timeout=self._timeout,
                 # A proxy cannot reach this machine's own loopback.
                 trust_env=not is_loopback(parts.hostname or ""),
                 # Loading certificates takes longer than a prediction; http needs none.
                 verify=parts.scheme == "https",
+                transport=self._transport(),
             )
             # A client that is forgotten in a notebook leaves no open socket.
             weakref.finalize(self, self._session.close)
         return self._session
+
+    def _transport(self) -> BalancedTransport | None:
+        if self.balancer is None:
+            return None
+        is_secure = any(urlsplit(url).scheme == "https" for url in self._urls())
+        transport = BalancedTransport(
+            self.balancer,
+            httpx.HTTPTransport(verify=is_secure),
+            strategy=self._strategy,
+            weights=self._weights,
+            timeout=self._timeout,
+        )
+        transport.watch()
+        return transport
+
+
+def _balancer(urls: Iterable[str]) -> LoadBalancer:
+    endpoints = [_checked_url(url) for url in urls]
+    if not endpoints:
+        message = "Client([]) has nobody to ask. Expected http://host:port, or several of them."
+        raise RequestError(message)
+    return LoadBalancer(endpoints)
 
 
 def _checked_url(url: str) -> str:

@@ -215,6 +215,13 @@ class LoadBalancer(ReprMixin):
             ):
                 known.eject(now, self.ejection)
 
+    def withdraw(self, endpoint: str) -> None:
+        """Undo an `acquire`: nothing was sent."""
+        with self._lock:
+            known = self._endpoints.get(endpoint)
+            if known is not None:
+                known.in_flight -= 1
+
     def report_check(self, endpoint: str, *, is_healthy: bool) -> None:
         """Count one health check of an endpoint; several that fail take it out.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["LoadResult", "Sample"]
 
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-_INTERVALS = 40
+_LEAST_INTERVALS, _MOST_INTERVALS, _IN_EACH = 5, 40, 10
 _ROWS = 10
 # From here on, what sends the load is part of what is measured.
 _LATE = 0.01
@@ -118,11 +118,12 @@ class LoadResult(ReprMixin):
         """Draw latency quantiles, rates and, where known, replicas over time."""
         from nbdeploy.display.scaling_plots import load_plot  # noqa: PLC0415 -- matplotlib: 1 s
 
-        length = self.seconds / _INTERVALS
-        parts = self._parts(_INTERVALS)
+        count = max(_LEAST_INTERVALS, min(len(self.samples) // _IN_EACH, _MOST_INTERVALS))
+        length = self.seconds / count
+        parts = self._parts(count)
         described = [_described(_good(part)) for part in parts]
         return load_plot(
-            [(number + 0.5) * length for number in range(_INTERVALS)],
+            [(number + 0.5) * length for number in range(count)],
             {name: [each[name] for each in described] for name in _QUANTILES},
             answered=[len(_good(part)) / length for part in parts],
             failed=[(len(part) - len(_good(part))) / length for part in parts],

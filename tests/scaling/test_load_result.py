@@ -70,7 +70,7 @@ def test_the_course_can_be_drawn(result):
     latency, rate, replicas = plot.figure.axes
     assert [line.get_label() for line in latency.lines] == ["p50", "p95", "p99"]
     assert max(latency.lines[1].get_ydata()) == 200
-    assert sum(rate.lines[0].get_ydata()) * 0.25 == pytest.approx(90)
-    assert sum(rate.lines[1].get_ydata()) * 0.25 == pytest.approx(10)
+    assert sum(rate.lines[0].get_ydata()) == pytest.approx(90)
+    assert sum(rate.lines[1].get_ydata()) == pytest.approx(10)
     assert list(replicas.lines[0].get_ydata()) == [1, 2]
     assert plot._repr_png_()[0].startswith(b"\x89PNG")
