@@ -18,8 +18,11 @@ from nbdeploy.scaling.load_generator import Plan
 from nbdeploy.scaling.load_result import LoadResult, Sample
 from nbdeploy.scaling.load_shape import LoadShape
 
-__all__ = ["Target", "load_test", "search_capacity"]
+__all__ = ["Target", "load_service", "load_test", "search_capacity"]
 
+_SECONDS = 10.0
+_TRIAL_SECONDS = 3.0
+_FIRST_RATE = 10.0
 _CONNECTIONS = 1_000
 _CLOSED_LOOP = 8
 _FRONT_SECONDS = 1.0
@@ -60,11 +63,40 @@ class Target:
         return {} if self.token is None else {"X-API-Key": self.token}
 
 
+def load_service(
+    target: Target,
+    rps: float | Sequence[float] | None,
+    *,
+    seconds: float | None,
+    concurrency: int | None,
+    ramp: bool,
+    goal_p95: float | None,
+) -> LoadResult | Capacity:
+    """Do what ``service.load_test`` asks for: send a load, or search for the highest rate.
+
+    Raises
+    ------
+    ScalingError
+        If both are asked for, or the load is none.
+    """
+    if goal_p95 is None:
+        length = _SECONDS if seconds is None else seconds
+        return load_test(target, rps=rps, seconds=length, concurrency=concurrency, ramp=ramp)
+    if concurrency is not None or ramp or not (rps is None or isinstance(rps, (int, float))):
+        message = (
+            "goal_p95 searches for the rate by itself. Leave out concurrency and ramp; a single "
+            "rps is where it begins."
+        )
+        raise ScalingError(message)
+    length = _TRIAL_SECONDS if seconds is None else seconds
+    return search_capacity(target, goal_p95=goal_p95, seconds=length, first=rps or _FIRST_RATE)
+
+
 def load_test(
     target: Target,
     *,
     rps: float | Sequence[float] | None = None,
-    seconds: float = 10.0,
+    seconds: float = _SECONDS,
     concurrency: int | None = None,
     ramp: bool = False,
 ) -> LoadResult:
@@ -114,8 +146,8 @@ def search_capacity(
     target: Target,
     *,
     goal_p95: float,
-    seconds: float = 3.0,
-    first: float = 10.0,
+    seconds: float = _TRIAL_SECONDS,
+    first: float = _FIRST_RATE,
 ) -> Capacity:
     """Find the highest rate that keeps a latency goal, and what the front does without a model.
 
