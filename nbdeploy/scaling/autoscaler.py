@@ -35,6 +35,7 @@ __all__ = ["Actuator", "AutoScaler"]
 
 _log = logging.getLogger("nbdeploy.scaling")
 _REMEMBERED = 10_000
+_FIRST_READING = 0.1
 
 
 class Actuator(Protocol):
@@ -276,9 +277,25 @@ def _processor_use(policy: Policy) -> Callable[[], float | Load]:
             "flight. service.autoscale() gives it."
         )
         raise ScalingError(message)
-    # The first reading compares with nothing and is 0.
-    psutil.cpu_percent()
-    return psutil.cpu_percent
+    return _ProcessorUse()
+
+
+class _ProcessorUse:
+    """The CPU of this machine in percent, since the last reading.
+
+    psutil remembers the last reading by thread, and the first of a thread compares with nothing:
+    it is 0, and discarded.
+    """
+
+    def __init__(self) -> None:
+        psutil.cpu_percent()
+        self._thread = threading.get_ident()
+
+    def __call__(self) -> float:
+        if threading.get_ident() != self._thread:
+            self._thread = threading.get_ident()
+            return psutil.cpu_percent(_FIRST_READING)
+        return psutil.cpu_percent()
 
 
 def _shown(policy: Policy, load: Load | None) -> float | None:

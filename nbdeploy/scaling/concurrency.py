@@ -98,9 +98,10 @@ def decide_concurrency(policy: ConcurrencyPolicy, load: Load, memory: Memory) ->
         urgent = _limited(policy, load, _calm(policy, load, recent))
         wanted = max(stable, urgent, memory.panic_most)
         memory = replace(memory, panic_most=bounded(wanted, 0, policy.max_replicas))
-        reason = f"{recent:.3g} in flight of late, so none goes for {policy.stable_window:g} s"
+        reason = f"{recent:.3g} in flight of late, {policy.target_concurrency:g} for each replica"
     if wanted == load.replicas:
-        reason += ": no change"
+        is_held = memory.panic_since is not None and stable < wanted
+        reason += f": none goes within {policy.stable_window:g} s" if is_held else ": no change"
     bound = bounded(wanted, policy.min_replicas, policy.max_replicas)
     if bound != wanted:
         reason += f", there may be {policy.min_replicas} to {policy.max_replicas}"

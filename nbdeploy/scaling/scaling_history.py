@@ -116,7 +116,7 @@ class ScalingHistory(ReprMixin):
         columns = ("after", "load", "metric", "replicas", "wanted", "got", "reason")
         rows = [
             (
-                units.duration(step.time),
+                units.duration(round(step.time, 1)),
                 _number(step.load),
                 _number(step.metric),
                 str(step.replicas),

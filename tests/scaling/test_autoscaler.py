@@ -43,6 +43,20 @@ def test_the_first_reading_of_the_cpu_is_discarded(monkeypatch):
     assert AutoScaler(min_replicas=1).check_scaling_needs() == 2
 
 
+def test_the_first_reading_of_another_thread_takes_its_time(monkeypatch):
+    asked = []
+    monkeypatch.setattr(psutil, "cpu_percent", lambda interval=None: asked.append(interval) or 90.0)
+    scaler = AutoScaler(1, 3)
+
+    for _ in range(2):
+        thread = threading.Thread(target=lambda: [scaler.tick(), scaler.tick()])
+        thread.start()
+        thread.join()
+
+    # A thread that ended may leave its number to the next.
+    assert asked[:3] == [None, 0.1, None]
+
+
 def test_the_bounds_hold():
     high = AutoScaler(max_replicas=1, measure=lambda: 99.0)
     low = AutoScaler(min_replicas=2, measure=lambda: 1.0)

@@ -119,17 +119,35 @@ def test_when_all_fail_extra_requests_are_a_fifth_at_most(clock):
     assert [fact.in_flight for fact in balancer.facts()] == [0, 0, 0]
 
 
-def test_one_that_fails_is_ejected_and_then_few_are_affected(clock):
-    endpoints = Endpoints(a=500)
-    balancer, client = client_of(endpoints, clock=clock, strategy="least_request")
-    statuses = []
-    for _ in range(1_000):
-        clock.now += 0.02
-        statuses.append(client.post("/predict", content=b"[1]").status_code)
+@pytest.mark.parametrize("ill", ["failing", "hanging", "slow"])
+def test_one_that_is_ill_affects_few_after_its_ejection(ill, clock):
+    deadline, normal = 1.0, 0.02
+    endpoints = Endpoints(a={"failing": 500, "hanging": httpx.ReadTimeout(""), "slow": 200}[ill])
+    seconds = {"failing": normal, "hanging": deadline, "slow": 10 * normal}[ill]
 
-    last_of_five = [at for at, status in enumerate(statuses) if status == 500][4]
-    assert statuses[last_of_five + 1 :].count(500) == 0
-    assert balancer.facts()[0].state.value == "ejected"
+    def answer(request):
+        clock.now += seconds if request.url.host == "a" else normal
+        return Endpoints.answer(endpoints, request)
+
+    endpoints.transport = httpx.MockTransport(answer)
+    balancer, client = client_of(endpoints, clock=clock, strategy="least_request", timeout=deadline)
+    affected, ejected_at = [], None
+    for number in range(15_000):
+        began = clock.now
+        try:
+            failed = client.post("/predict", content=b"[1]").status_code != 200
+        except httpx.ReadTimeout:
+            failed = True
+        affected.append(failed or clock.now - began > deadline)
+        states = [fact.state.value for fact in balancer.facts()]
+        assert states[1:] == ["up", "up"]
+        if ejected_at is None and states[0] == "ejected":
+            ejected_at = number
+
+    # A slow one answers in time: it need not be ejected, and nobody is affected.
+    after = affected[ejected_at or 0 :]
+    assert (ejected_at is None) == (ill == "slow")
+    assert sum(after) < 0.01 * len(after)
 
 
 def test_one_timeout_covers_all_tries(clock):
