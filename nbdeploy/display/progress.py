@@ -53,11 +53,18 @@ class ProgressBar:
     def __init__(self, title: str) -> None:
         self._title = title
         self._handle: Any = None
+        self._share = 0.0
+        self._is_stopped = False
 
     def update(self, share: float, note: str = "") -> None:
         """Show how far it is."""
+        self._share = share
         if self._handle is not None:
             self._handle.update(Progress(self._title, share, note))
+
+    def stop(self) -> None:
+        """Let it end where it is."""
+        self._is_stopped = True
 
     def __enter__(self) -> Self:
         if current_cell() is not None:
@@ -73,4 +80,7 @@ class ProgressBar:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.update(1.0, "stopped" if error is not None else "done")
+        if error is not None or self._is_stopped:
+            self.update(self._share, "stopped")
+        else:
+            self.update(1.0, "done")

@@ -84,6 +84,8 @@ class Capacity(ReprMixin):
     def verdict(self) -> str:
         """Say it in a sentence or two."""
         goal = f"95 % of the answers within {units.duration(self.goal_p95)}"
+        if not self.trials:
+            return "Nothing was measured: the search was stopped during its first trial."
         if not self.rate:
             return f"Not even {units.rate(min(t.rate for t in self.trials))} kept the goal: {goal}."
         told = f"Up to {units.rate(self.rate)}, {goal}."

@@ -212,6 +212,7 @@ def _send(plan: Plan, sent: str, replicas: Callable[[], int] | None) -> LoadResu
                 bar.update(elapsed / plan.seconds, units.counted(len(samples), "request"))
         except KeyboardInterrupt:
             is_interrupted = True
+            bar.stop()
             samples += _last_words(process)
         told = process.stderr.read() if process.stderr is not None else ""
     if not (is_done or is_interrupted):

@@ -1,4 +1,23 @@
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from nbdeploy.display import progress
 from nbdeploy.display.progress import Progress, ProgressBar
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What a front end is told, one text a message."""
+    texts = []
+    handle = SimpleNamespace(update=lambda shown: texts.append(repr(shown)))
+    front_end = SimpleNamespace(
+        display=lambda shown, display_id: texts.append(repr(shown)) or handle
+    )
+    monkeypatch.setitem(sys.modules, "IPython.display", front_end)
+    monkeypatch.setattr(progress, "current_cell", lambda: "a cell")
+    return texts
 
 
 def test_progress_is_a_bar_and_a_text():
@@ -7,6 +26,25 @@ def test_progress_is_a_bar_and_a_text():
     assert shown["text/plain"] == "Load test: 50% 10 requests"
     assert '<progress value="0.500" max="1">' in shown["text/html"]
     assert '<progress value="1.000" max="1">' in Progress("Load test", 7.0).to_html()
+
+
+def test_in_a_cell_it_moves_and_ends(shown):
+    with ProgressBar("Load test") as bar:
+        bar.update(0.5, "half")
+
+    assert shown == ["Load test: 0%", "Load test: 50% half", "Load test: 100% done"]
+
+
+def test_what_was_stopped_ends_where_it_was(shown):
+    with ProgressBar("Load test") as bar:
+        bar.update(0.25)
+        bar.stop()
+    assert shown[-1] == "Load test: 25% stopped"
+
+    with pytest.raises(OSError), ProgressBar("Load test") as bar:  # noqa: PT011 -- any would do
+        bar.update(0.75)
+        raise OSError
+    assert shown[-1] == "Load test: 75% stopped"
 
 
 def test_outside_a_kernel_nothing_is_shown(capsys):

@@ -29,6 +29,10 @@ def test_a_service_that_never_is_fast_enough_has_none():
     assert "Not even" in Capacity(0.05, rate, trials).verdict()
 
 
+def test_a_search_without_a_trial_says_so():
+    assert repr(Capacity(0.05, 0, (), is_interrupted=True)).startswith("<Capacity: Nothing was")
+
+
 def test_the_search_ends_when_it_is_interrupted():
     attempts = iter([Trial(10, 10, 0.01, 0.0), None])
 
