@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nbdeploy.models.signature import Signature
     from nbdeploy.monitoring.monitor import ModelMonitor
     from nbdeploy.nested_asyncio import allow_nested_asyncio
+    from nbdeploy.registry.version import ModelVersion
+    from nbdeploy.registry.version_control import ModelVersionControl
     from nbdeploy.scaling.autoscaler import AutoScaler
     from nbdeploy.scaling.load_balancer import LoadBalancer
     from nbdeploy.serving.service import ModelService, PredictionRequest
@@ -37,6 +39,8 @@ __all__ = [
     "ModelMonitor",
     "ModelSerializer",
     "ModelService",
+    "ModelVersion",
+    "ModelVersionControl",
     "NbdeployError",
     "PredictionRequest",
     "ScalingError",
@@ -58,6 +62,8 @@ _HOMES = {
     "ModelMonitor": "nbdeploy.monitoring.monitor",
     "ModelSerializer": "nbdeploy.models.serializer",
     "ModelService": "nbdeploy.serving.service",
+    "ModelVersion": "nbdeploy.registry.version",
+    "ModelVersionControl": "nbdeploy.registry.version_control",
     "PredictionRequest": "nbdeploy.serving.service",
     "Signature": "nbdeploy.models.signature",
     "allow_nested_asyncio": "nbdeploy.nested_asyncio",

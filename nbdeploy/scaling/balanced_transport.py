@@ -18,6 +18,7 @@ __all__ = ["BalancedTransport"]
 _PROBE_PATH = "/health/ready"
 _PROBE_SECONDS = 1.0
 _FAILED = 500
+_UNKNOWN = 404
 # Answers that were given before any work was done.
 _NOT_DONE = (502, 503)
 # Asking twice for a prediction changes nothing; telling the truth twice does.
@@ -126,16 +127,14 @@ class BalancedTransport(httpx.BaseTransport):
         ends: float,
     ) -> str | None:
         """Choose where to try again; ``None`` when that is not safe, not allowed or in vain."""
-        was_reached = not isinstance(outcome, (httpx.ConnectError, httpx.ConnectTimeout))
-        if was_reached and not _is_safe(request, outcome):
-            return None
-        if self._clock() >= ends:
+        is_free = _is_free(request, outcome)
+        if not (is_free or _is_safe(request, outcome)) or self._clock() >= ends:
             return None
         try:
             endpoint = self._choose(tried)
         except ScalingError:
             return None
-        if was_reached and not self._budget.take():
+        if not is_free and not self._budget.take():
             self._balancer.withdraw(endpoint)
             return None
         return endpoint
@@ -153,6 +152,14 @@ class _Probe:
         response = self._inner.handle_request(request)
         response.read()
         return response.is_success
+
+
+def _is_free(request: httpx.Request, outcome: httpx.Response | httpx.TransportError) -> bool:
+    """Tell whether to ask another one burdens nobody: the first did nothing, and is not ill."""
+    if isinstance(outcome, httpx.Response):
+        # Only the one that predicted knows the prediction.
+        return outcome.status_code == _UNKNOWN and request.url.path.endswith(_ONCE)
+    return isinstance(outcome, (httpx.ConnectError, httpx.ConnectTimeout))
 
 
 def _is_safe(request: httpx.Request, outcome: httpx.Response | httpx.TransportError) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import ssl
 import sys
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 import httptools
 
 from nbdeploy.scaling.load_shape import LoadShape
+from nbdeploy.scaling.tls_trust import trust_of
 
 __all__ = ["Generator", "Plan", "main"]
 
@@ -53,6 +53,8 @@ class Plan:
         At most so many requests at once.
     timeout
         Seconds until a request is given up.
+    certificate
+        A PEM file with the certificate of the service, where no authority vouches for it.
     """
 
     url: str
@@ -64,6 +66,7 @@ class Plan:
     ramp: bool = False
     connections: int = 1_000
     timeout: float = 30.0
+    certificate: str | None = None
 
     def to_json(self) -> str:
         """Write the plan on one line."""
@@ -152,6 +155,8 @@ class Generator:
         self._free = asyncio.Semaphore(plan.connections)
         self._samples: list[tuple[float, float, float, str, str]] = []
         self._began = 0.0
+        is_secure = urlsplit(plan.url).scheme == "https"
+        self._secure = trust_of(plan.certificate) if is_secure else None
 
     async def run(self) -> None:
         """Send everything, and wait for the answers."""
@@ -227,12 +232,11 @@ class Generator:
             if not connection.transport.is_closing():
                 return connection
         address = urlsplit(self._plan.url)
-        is_secure = address.scheme == "https"
         _, connection = await asyncio.get_running_loop().create_connection(
             _Connection,
             address.hostname or "",
-            address.port or (443 if is_secure else 80),
-            ssl=ssl.create_default_context() if is_secure else None,
+            address.port or (443 if self._secure else 80),
+            ssl=self._secure,
         )
         return connection
 

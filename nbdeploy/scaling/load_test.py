@@ -48,6 +48,8 @@ class Target:
         Tells how many replicas there are, where somebody knows.
     timeout
         Seconds until a request is given up.
+    certificate
+        A PEM file with the certificate of the service, where no authority vouches for it.
     """
 
     url: str
@@ -57,6 +59,7 @@ class Target:
     live_path: str = "/health/live"
     replicas: Callable[[], int] | None = None
     timeout: float = 30.0
+    certificate: str | None = None
 
     def headers(self) -> dict[str, str]:
         """Give what every request carries."""
@@ -138,6 +141,7 @@ def load_test(
         ramp=ramp,
         connections=connections,
         timeout=target.timeout,
+        certificate=target.certificate,
     )
     return _send(plan, _in_words(shape if is_open else None, seconds, connections), target.replicas)
 
@@ -191,6 +195,7 @@ def _front_rate(target: Target) -> float | None:
         headers=target.headers(),
         connections=_CLOSED_LOOP,
         timeout=target.timeout,
+        certificate=target.certificate,
     )
     result = _send(plan, "", None)
     return result.throughput or None

@@ -107,6 +107,14 @@ def test_the_truth_is_not_told_twice_when_the_connection_broke():
     assert len(endpoints.asked) == 1
 
 
+def test_the_truth_finds_the_one_that_predicted():
+    endpoints = Endpoints(a=404, b=404)
+    _, client = client_of(endpoints)
+
+    assert all(client.post("/feedback", content=b"{}").json() == {"from": "c"} for _ in range(20))
+    assert client.get("/models/unknown").status_code == 404
+
+
 def test_when_all_fail_extra_requests_are_a_fifth_at_most(clock):
     endpoints = Endpoints(a=503, b=503, c=503)
     balancer, client = client_of(endpoints, clock=clock)
