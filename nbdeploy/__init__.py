@@ -24,13 +24,17 @@ if TYPE_CHECKING:
     from nbdeploy.nested_asyncio import allow_nested_asyncio
     from nbdeploy.registry.version import ModelVersion
     from nbdeploy.registry.version_control import ModelVersionControl
+    from nbdeploy.scaling.autoscaler import AutoScaler
+    from nbdeploy.scaling.load_balancer import LoadBalancer
     from nbdeploy.serving.service import ModelService, PredictionRequest
 
 __all__ = [
+    "AutoScaler",
     "Client",
     "ClusterError",
     "ContainerError",
     "Deployment",
+    "LoadBalancer",
     "ModelFileError",
     "ModelMonitor",
     "ModelSerializer",
@@ -51,8 +55,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AutoScaler": "nbdeploy.scaling.autoscaler",
     "Client": "nbdeploy.client",
     "Deployment": "nbdeploy.deployment",
+    "LoadBalancer": "nbdeploy.scaling.load_balancer",
     "ModelMonitor": "nbdeploy.monitoring.monitor",
     "ModelSerializer": "nbdeploy.models.serializer",
     "ModelService": "nbdeploy.serving.service",

@@ -6,7 +6,7 @@ import asyncio
 import os
 import ssl
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,12 +18,18 @@ from nbdeploy.exceptions import DeadlineError, NbdeployError, RequestError, Unre
 from nbdeploy.models.forms import form_of, plain_values
 from nbdeploy.models.predictor import METHODS
 from nbdeploy.monitoring.monitor import ModelMonitor
+from nbdeploy.scaling.balanced_transport import BalancedTransport
+from nbdeploy.scaling.load_balancer import LoadBalancer, checked_strategy
+from nbdeploy.scaling.tls_trust import trust_of
 from nbdeploy.serving.errors import error_of
 from nbdeploy.serving.lane import ERROR_ID_HEADER
 from nbdeploy.serving.protocols.native import dump_json, parse_json
 from nbdeploy.serving.security import is_loopback
 
 __all__ = ["Client", "LocalClient"]
+
+# Stands for the address until the balancer has chosen one.
+_ANY_OF_THEM = "http://balanced.invalid"
 
 
 class Client:
@@ -32,7 +38,13 @@ class Client:
     Parameters
     ----------
     url
-        Where the service is, for example ``http://127.0.0.1:8000``.
+        Where the service is, for example ``http://127.0.0.1:8000``; or a list of addresses that
+        serve the same: each call goes to one of them, and to another one when that one fails.
+    strategy
+        How to choose of several: ``"least_request"``, ``"round_robin"``, ``"random"``,
+        ``"weighted"`` or ``"smooth_weighted"``.
+    weights
+        For the weighted strategies, by address.
     token
         The service's token, or the path of a file that holds it; the environment's
         ``NBDEPLOY_TOKEN`` when ``None``.
@@ -49,15 +61,23 @@ class Client:
     <Client of http://127.0.0.1:8000>
     """
 
+    #: Which endpoints there are and how they do; ``None`` for a single address.
+    balancer: LoadBalancer | None
+
     def __init__(
         self,
-        url: str,
+        url: str | Iterable[str],
         *,
+        strategy: str = "least_request",
+        weights: Mapping[str, float] | None = None,
         token: str | Path | None = None,
         timeout: float = 30.0,
         certificate: str | Path | None = None,
     ) -> None:
-        self.url = _checked_url(url)
+        self.balancer = None if isinstance(url, str) else _balancer(url)
+        self.url = _checked_url(url) if isinstance(url, str) else self._urls()[0]
+        self._strategy = checked_strategy(strategy)
+        self._weights = weights
         self._token = _read_token(token)
         self._timeout = timeout
         self._certificate = certificate
@@ -207,7 +227,13 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Client of {self.url}>"
+        return f"<Client of {self._where()}>"
+
+    def _urls(self) -> list[str]:
+        return [self.url] if self.balancer is None else self.balancer.endpoints
+
+    def _where(self) -> str:
+        return " and ".join(self._urls())
 
     def _facts(self) -> dict[str, Any]:
         return self._known if self._known is not None else self.info()
@@ -243,11 +269,11 @@ class Client:
         try:
             return self._connected().request(verb, path, content=body, headers=headers)
         except httpx.TimeoutException as error:
-            message = f"No answer from {self.url} within {self._timeout:g} s."
+            message = f"No answer from {self._where()} within {self._timeout:g} s."
             raise DeadlineError(message) from error
         except httpx.HTTPError as error:
             message = (
-                f"Nobody answers at {self.url} ({type(error).__name__}: {error}). "
+                f"Nobody answers at {self._where()} ({type(error).__name__}: {error}). "
                 "Is the service running?"
             )
             raise UnreachableError(message) from error
@@ -259,17 +285,40 @@ class Client:
             if self._token is not None:
                 headers["X-API-Key"] = self._token
             self._session = httpx.Client(
-                base_url=self.url,
+                base_url=self.url if self.balancer is None else _ANY_OF_THEM,
                 headers=headers,
                 timeout=self._timeout,
                 # A proxy cannot reach this machine's own loopback.
                 trust_env=not is_loopback(parts.hostname or ""),
                 # Loading certificates takes longer than a prediction; http needs none.
                 verify=_trust_of(self._certificate) if parts.scheme == "https" else False,
+                transport=self._transport(),
             )
             # A client that is forgotten in a notebook leaves no open socket.
             weakref.finalize(self, self._session.close)
         return self._session
+
+    def _transport(self) -> BalancedTransport | None:
+        if self.balancer is None:
+            return None
+        is_secure = any(urlsplit(url).scheme == "https" for url in self._urls())
+        transport = BalancedTransport(
+            self.balancer,
+            httpx.HTTPTransport(verify=_trust_of(self._certificate) if is_secure else False),
+            strategy=self._strategy,
+            weights=self._weights,
+            timeout=self._timeout,
+        )
+        transport.watch()
+        return transport
+
+
+def _balancer(urls: Iterable[str]) -> LoadBalancer:
+    endpoints = [_checked_url(url) for url in urls]
+    if not endpoints:
+        message = "Client([]) has nobody to ask. Expected http://host:port, or several of them."
+        raise RequestError(message)
+    return LoadBalancer(endpoints)
 
 
 class LocalClient(Client):
@@ -327,14 +376,8 @@ def _checked_method(method: str) -> str:
 
 
 def _trust_of(certificate: str | Path | None) -> ssl.SSLContext | bool:
-    if certificate is None:
-        return True
-    context = ssl.create_default_context(cafile=Path(certificate).expanduser())
-    # Not only an authority that signed, but the certificate itself is what is trusted here, ...
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    # ... so its name says nothing more: it may be that of the machine, or of a proxy in front.
-    context.check_hostname = False
-    return context
+    # Of the authorities the session knows its own list.
+    return True if certificate is None else trust_of(certificate)
 
 
 def _classes_by_version(facts: dict[str, Any]) -> dict[str, list[Any] | None]:

@@ -6,7 +6,7 @@ import atexit
 import inspect
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +27,10 @@ from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
 from nbdeploy.registry.version import ModelVersion
 from nbdeploy.registry.version_control import ModelVersionControl
+from nbdeploy.scaling.capacity import Capacity
+from nbdeploy.scaling.load_result import LoadResult
+from nbdeploy.scaling.load_rows import bodies_of
+from nbdeploy.scaling.load_test import Target, load_service
 from nbdeploy.serving.addresses import address_of, browser_note, browser_page, surroundings
 from nbdeploy.serving.names import checked_name, name_from
 from nbdeploy.serving.rehearsal import few_of
@@ -338,6 +342,62 @@ class Deployment(TrafficVerbs, ReprMixin):
     def errors(self) -> list[RecordedError]:
         """Return the last failed requests, the oldest first, with their tracebacks."""
         return self.monitor.errors()
+
+    def load_test(
+        self,
+        rps: float | Sequence[float] | None = None,
+        *,
+        seconds: float | None = None,
+        concurrency: int | None = None,
+        ramp: bool = False,
+        goal_p95: float | None = None,
+        rows: Any = None,
+    ) -> LoadResult | Capacity:
+        """Send many requests from a process of its own, and tell what came of them.
+
+        An interrupt of the cell ends it early, with what there is.
+
+        Parameters
+        ----------
+        rps
+            Requests a second, each at its moment whether or not others are answered, as callers
+            who do not know of each other send them. A list makes steps. ``None`` sends the next
+            request when the one before is answered.
+        seconds
+            How long; 10, or with `goal_p95` 3 for each rate that is tried.
+        concurrency
+            Requests at once, at most; without `rps` that many callers, 8 when ``None``.
+        ramp
+            Go evenly from one rate of the list to the next.
+        goal_p95
+            Search for the highest rate at which 95 % of the answers come within so many seconds.
+        rows
+            Rows to draw from, such as ``X_test``: each request sends one, in turn. ``None`` draws
+            from the few rows of the example that are kept, or makes up a typical one.
+
+        Returns
+        -------
+        LoadResult or Capacity
+            Latency quantiles, throughput and errors as a table, with ``plot()``; with `goal_p95`
+            the rate, what was tried, and whether the front or the model is the limit.
+
+        Raises
+        ------
+        ScalingError
+            If the load is none.
+        """
+        self._require_running()
+        drawn = self._desk.example if rows is None else rows
+        certificate = self._options.ssl_certfile
+        target = Target(
+            self.url,
+            bodies_of(drawn, self._service.signature),
+            token=self._service.access.token,
+            certificate=None if certificate is None else str(certificate),
+        )
+        return load_service(
+            target, rps, seconds=seconds, concurrency=concurrency, ramp=ramp, goal_p95=goal_p95
+        )
 
     def snippets(self) -> Snippets:
         """Write copy-paste calls for curl, Python, R and JavaScript."""

@@ -18,6 +18,7 @@ from nbdeploy.exceptions import (
     DeadlineError,
     OverloadedError,
     RequestError,
+    ScalingError,
     SignatureError,
     UnreachableError,
 )
@@ -223,3 +224,31 @@ def test_a_forgotten_client_leaves_no_open_socket(service):
 def nothing_left():
     yield
     stop_all()
+
+
+def test_several_services_answer_as_one():
+    model = LogisticRegression().fit(FRAME, ["no", "yes"])
+    services = [deploy(model, name=f"one-of-three-{number}") for number in range(3)]
+    urls = [service.url for service in services]
+
+    with Client(urls, strategy="round_robin") as client:
+        answers = [client.predict(FRAME).tolist() for _ in range(6)]
+        counts = [fact.requests for fact in client.balancer.facts()]
+        assert [service.stats()["total_predictions"] for service in services] == [2, 2, 2]
+        services[1].stop()
+        answers += [client.predict(FRAME).tolist() for _ in range(9)]
+
+    assert answers == [["no", "yes"]] * 15
+    assert counts == [2, 2, 2]
+    assert repr(client) == f"<Client of {' and '.join(urls)}>"
+    services[0].stop()
+    services[2].stop()
+    with Client(urls) as client, pytest.raises(UnreachableError, match="Nobody answers"):
+        client.predict(FRAME)
+
+
+def test_nobody_and_an_unknown_strategy_are_told():
+    with pytest.raises(RequestError, match="has nobody to ask"):
+        Client([])
+    with pytest.raises(ScalingError, match="Did you mean 'random'"):
+        Client(["http://a:1"], strategy="randm")

@@ -25,6 +25,7 @@ from nbdeploy.exceptions import (
     PortInUseError,
     PredictionError,
     RequestError,
+    ScalingError,
     ServingError,
     SignatureError,
     StoppedError,
@@ -425,6 +426,7 @@ def test_the_verbs_of_a_deployment_are_these_and_no_more():
         "name", "service", "predict", "predict_proba", "url", "snippets", "open",
         "stats", "monitor", "logs", "errors", "try_it", "wait", "stop",
         "rollout", "rollback", "split", "shadow", "compare",
+        "load_test",
     }  # fmt: skip
     keywords = list(inspect.signature(deploy).parameters.values())[1:]
     assert all(each.kind is each.KEYWORD_ONLY for each in keywords)
@@ -486,3 +488,18 @@ def test_a_forked_child_has_no_deployments(model):
     assert os.read(reading, 10) == b"0"
     os.close(reading)
     os.close(writing)
+
+
+def test_a_load_test_sends_rows_and_counts_what_came(model):
+    with deploy(model, name="loaded", example=IRIS.data, token="s3cret-t0ken") as service:
+        result = service.load_test(20, seconds=1, rows=IRIS.data)
+
+        assert len(result.samples) == 20
+        assert result.errors == {}
+        assert list(result.versions) == [service.service.route.version]
+        assert service.stats()["requests"] == 20
+        assert service.load_test(concurrency=1, seconds=0.2).error_rate == 0
+        with pytest.raises(ScalingError, match="searches for the rate by itself"):
+            service.load_test(goal_p95=0.1, concurrency=3)
+    with pytest.raises(StoppedError):
+        service.load_test(1)

@@ -55,6 +55,17 @@ def test_with_a_certificate_it_speaks_https_and_nothing_else(model, certificate)
     assert trusting.info()["name"] == service.name
 
 
+def test_a_load_and_a_client_of_several_trust_it_too(model, certificate):
+    service = deploy(model, example=IRIS.data, token="s3cret", **certificate)
+
+    result = service.load_test(10, seconds=0.5)
+    several = Client([service.url], token="s3cret", certificate=certificate["ssl_certfile"])
+
+    assert (len(result.answered), result.errors) == (5, {})
+    assert several.predict(IRIS.data[:2]).tolist() == [0, 0]
+    several.close()
+
+
 def test_another_certificate_is_not_the_one_that_is_trusted(model, certificate, tmp_path):
     other = tmp_path / "other.pem"
     subprocess.run(
