@@ -24,6 +24,7 @@ from nbdeploy.models.compiled import Declined
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
+from nbdeploy.scaling.service_replicas import ReplicaReport, ServiceReplicas
 from nbdeploy.serving.lane import ERROR_ID_HEADER
 from nbdeploy.serving.names import checked_name, name_from
 from nbdeploy.serving.routing import NOT_COMPILED, Route, route_from_file, route_from_model
@@ -196,6 +197,7 @@ class Deployment(ReprMixin):
 
     def __init__(self, service: ModelService, options: _Options) -> None:
         self.name = service.name
+        self._replicas = ServiceReplicas(service, timeout=options.timeout)
         self._start(service, options)
 
     @property
@@ -260,6 +262,34 @@ class Deployment(ReprMixin):
         """Return the last failed requests, the oldest first, with their tracebacks."""
         return self.monitor.errors()
 
+    def scale(self, replicas: int) -> ReplicaReport:
+        """Let so many processes answer, behind the same URL.
+
+        A process that dies is replaced, and what it was asked is answered by another. More are
+        ready when this returns; those too many first finish what they do.
+
+        Parameters
+        ----------
+        replicas
+            How many; 0 lets the model answer in this process again.
+
+        Raises
+        ------
+        ScalingError
+            If they do not come up; what answered before goes on.
+
+        Examples
+        --------
+        >>> from sklearn.linear_model import LinearRegression
+        >>> with deploy(LinearRegression().fit([[0.0], [1.0]], [0.0, 2.0]), name="two") as service:
+        ...     print(service.scale(1))
+        ...     service.predict([[3.0]])
+        1 replica answers.
+        [6.0]
+        """
+        self._require_running()
+        return self._replicas.scale(replicas)
+
     def snippets(self) -> Snippets:
         """Write copy-paste calls for curl, Python, R and JavaScript."""
         row = self._service.signature.example_row()
@@ -283,6 +313,7 @@ class Deployment(ReprMixin):
             if _live.get(self.name) is self:
                 del _live[self.name]
         self._server.stop()
+        self._replicas.close()
         self._client.close()
         remove_token(self.name)
 
@@ -332,6 +363,7 @@ class Deployment(ReprMixin):
             old.stop()
         # On another port the old server answers until the new one does: if that fails, it stays.
         self._start(service, options)
+        self._replicas.move_to(service, timeout=options.timeout)
         old.stop()
         old_client.close()
 
@@ -416,6 +448,7 @@ def _deploy(name: str, route: Route, options: _Options, *, is_named: bool) -> De
     if not is_named:
         note += " Pass name= to keep several at once."
     if _keeps_address(running, options):
+        running._replicas.prepare(route)
         running.service.swap(route)
         running._show(note)
         return running

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from nbdeploy.exceptions import DeadlineError, OverloadedError, StoppedError
 from nbdeploy.serving.call_costs import AT_ONCE_SECONDS, INLINE_SECONDS, CallCosts, Costly
+from nbdeploy.serving.elsewhere import CallsElsewhere, Elsewhere
 from nbdeploy.serving.prediction_thread import PredictionThread
 
 __all__ = ["MAX_BATCH_ROWS", "MicroBatcher", "Work"]
@@ -89,13 +90,13 @@ class MicroBatcher:
         self._timeout = timeout
         self._max_rows = max_batch_size
         self._batch_timeout = batch_timeout
-        self._concurrency = concurrency
-        self._wide_concurrency = wide_concurrency or concurrency
+        self._clock = clock
+        self._here = (CallCosts(clock), concurrency, wide_concurrency or concurrency)
         self._queues: OrderedDict[object, deque[_Waiting]] = OrderedDict()
         self._waiting = 0
         self._running: dict[int, list[_Waiting]] = {}
-        self._costs = CallCosts(clock)
         self._calls_at_once = 0
+        self.answer_elsewhere(None)
         self.is_gathering = False
         """Whether somebody gathers the work of several requests, to answer it together."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -104,6 +105,21 @@ class MicroBatcher:
         weakref.finalize(self, _close_all, self._threads)
         self._wakeup: asyncio.Handle | None = None
         self._sweep: asyncio.TimerHandle | None = None
+
+    def answer_elsewhere(self, elsewhere: Elsewhere | None) -> None:
+        """Let calls be made elsewhere from now on, as many at once as are possible there.
+
+        Parameters
+        ----------
+        elsewhere
+            Who answers; ``None`` calls the model here again.
+        """
+        if elsewhere is None:
+            self._costs, self._concurrency, self._wide_concurrency = self._here
+        else:
+            if not isinstance(self._costs, CallsElsewhere) or not self._costs.is_at(elsewhere):
+                self._costs = CallsElsewhere(self._clock, elsewhere)
+            self._concurrency = self._wide_concurrency = elsewhere.concurrency
 
     def answer_at_once(self, work: Work) -> list[Any] | None:
         """Answer work that costs less than to wait for it, if nothing else waits or runs.

@@ -78,9 +78,13 @@ class CallCosts:
         """Make a call, and learn from it."""
         start = self._clock()
         try:
-            return work.run()
+            return self.call(work)
         finally:
             self._learn(work, self._clock() - start)
+
+    def call(self, work: Costly) -> list[Any]:
+        """Make a call."""
+        return work.run()
 
     def _learn(self, work: Costly, seconds: float) -> None:
         key = (work.key, work.size.bit_length())
@@ -100,13 +104,13 @@ class CallCosts:
                 "method": key[1] if isinstance(key, tuple) else key,
                 "rows": f"up to {2**bits - 1}",
                 "seconds": seconds,
-                "runs": _place(seconds),
+                "runs": self.place_of(seconds),
             }
             for (key, bits), seconds in list(self._seconds.items())
         ]
 
-
-def _place(seconds: float) -> str:
-    if seconds < AT_ONCE_SECONDS:
-        return "on the event loop, at once"
-    return "on the event loop" if seconds < INLINE_SECONDS else "in a thread"
+    def place_of(self, seconds: float) -> str:
+        """Tell where calls run that take so long."""
+        if seconds < AT_ONCE_SECONDS:
+            return "on the event loop, at once"
+        return "on the event loop" if seconds < INLINE_SECONDS else "in a thread"

@@ -28,6 +28,7 @@ from nbdeploy.serving.asgi import Receive, Scope, Send
 from nbdeploy.serving.batching import MAX_BATCH_ROWS, MicroBatcher
 from nbdeploy.serving.direct_lane import DirectLane
 from nbdeploy.serving.docs_page import add_docs_routes
+from nbdeploy.serving.elsewhere import Elsewhere
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference
@@ -174,6 +175,22 @@ class ModelService:
     def swap(self, route: Route) -> None:
         """Answer with another model from now on; requests on their way keep the one they had."""
         self.inference.route = route
+
+    def answer_elsewhere(self, elsewhere: Elsewhere | None) -> None:
+        """Let replicas call the models from now on; ``None`` calls them here again.
+
+        Parameters
+        ----------
+        elsewhere
+            The replicas. Call again when their number has changed.
+        """
+        self._batcher.answer_elsewhere(elsewhere)
+        if elsewhere is None:
+            self.health.remove_check("replicas")
+            self.monitor.detach("replicas")
+        else:
+            self.health.add_check("replicas", lambda: elsewhere.is_ready)
+            self.monitor.attach("replicas", elsewhere.stats)
 
     @property
     def route(self) -> Route:

@@ -1,0 +1,1 @@
+"""Chapter 4: more than one process behind one URL."""

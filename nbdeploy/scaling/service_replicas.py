@@ -1,0 +1,161 @@
+"""The replicas of one service: none until they are asked for, then a pool behind its batcher."""
+
+from __future__ import annotations
+
+import operator
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from nbdeploy.exceptions import ScalingError
+from nbdeploy.machine import usable_cpus
+from nbdeploy.scaling.replica_pool import ReplicaPool
+from nbdeploy.serving.service import ModelService
+
+__all__ = ["ReplicaReport", "ServiceReplicas"]
+
+_MOST = 64
+
+
+@dataclass(frozen=True)
+class ReplicaReport:
+    """What `scale` did.
+
+    Parameters
+    ----------
+    replicas
+        How many processes answer; 0 when the model answers in the process of the service.
+    note
+        What is worth knowing about that number.
+
+    Examples
+    --------
+    >>> ReplicaReport(3)
+    3 replicas answer.
+    >>> ReplicaReport(0)
+    No replicas: the model answers in the process of the service.
+    """
+
+    replicas: int
+    note: str = ""
+
+    def __repr__(self) -> str:
+        if self.replicas == 0:
+            text = "No replicas: the model answers in the process of the service."
+        elif self.replicas == 1:
+            text = "1 replica answers."
+        else:
+            text = f"{self.replicas} replicas answer."
+        return f"{text} {self.note}".rstrip()
+
+
+class ServiceReplicas:
+    """Start and end the replicas of a service.
+
+    Parameters
+    ----------
+    service
+        The service.
+    timeout
+        Seconds that a call of the model may take.
+    """
+
+    def __init__(self, service: ModelService, *, timeout: float) -> None:
+        self._service = service
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._pool: ReplicaPool | None = None
+
+    @property
+    def pool(self) -> ReplicaPool | None:
+        """The replicas, if there are any."""
+        return self._pool
+
+    def scale(self, replicas: int) -> ReplicaReport:
+        """Have so many replicas, and return when they answer; see `Deployment.scale`.
+
+        Raises
+        ------
+        ScalingError
+            If they do not come up; what answered before goes on.
+        """
+        wanted = _checked(replicas)
+        with self._lock:
+            if wanted == 0:
+                self._go_back()
+            elif self._pool is None:
+                self._pool = self._begin(wanted)
+            else:
+                self._pool.resize(wanted)
+            self._service.answer_elsewhere(self._pool)
+        return ReplicaReport(wanted, _note(wanted))
+
+    def move_to(self, service: ModelService, *, timeout: float) -> None:
+        """Let the replicas answer for the service that takes the place of this one."""
+        with self._lock:
+            self._service, self._timeout = service, timeout
+            if self._pool is not None:
+                self._pool.publish(service.route)
+                service.answer_elsewhere(self._pool)
+
+    def prepare(self, route: Any) -> None:
+        """Let the replicas load a model that is going to answer.
+
+        Raises
+        ------
+        NbdeployError
+            If one cannot.
+        """
+        with self._lock:
+            if self._pool is not None:
+                self._pool.publish(route)
+
+    def close(self) -> None:
+        """End them now."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+    def _begin(self, wanted: int) -> ReplicaPool:
+        pool = ReplicaPool(self._service.name, timeout=self._timeout)
+        try:
+            pool.publish(self._service.route)
+            pool.resize(wanted)
+        except BaseException:
+            # An interrupt too: nothing of it stays.
+            pool.close()
+            raise
+        return pool
+
+    def _go_back(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        self._service.answer_elsewhere(None)
+        try:
+            # What is on its way is answered first.
+            pool.resize(0, timeout=self._timeout)
+        finally:
+            pool.close()
+
+
+def _checked(replicas: int) -> int:
+    try:
+        wanted = operator.index(replicas)
+    except TypeError:
+        wanted = -1
+    if not 0 <= wanted <= _MOST:
+        message = (
+            f"scale({replicas!r}): expected a whole number from 0 (the model answers in the "
+            f"process of the service) to {_MOST}."
+        )
+        raise ScalingError(message)
+    return wanted
+
+
+def _note(wanted: int) -> str:
+    cpus = usable_cpus()
+    if wanted <= max(1.0, cpus):
+        return ""
+    return f"They share {cpus:g} processors: more replicas than that help a model that waits."
