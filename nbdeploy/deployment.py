@@ -197,8 +197,8 @@ class Deployment(ReprMixin):
 
     def __init__(self, service: ModelService, options: _Options) -> None:
         self.name = service.name
-        self._replicas = ServiceReplicas(service, timeout=options.timeout)
         self._start(service, options)
+        self._replicas = ServiceReplicas(service, timeout=options.timeout, adopt=self._adopt_thread)
 
     @property
     def service(self) -> ModelService:
@@ -353,6 +353,10 @@ class Deployment(ReprMixin):
         token = service.access.token
         self._token_file = write_token(self.name, token) if token is not None else None
         self._client = _LocalClient(self.url, token=token, monitor=service.monitor)
+
+    def _adopt_thread(self) -> None:
+        # Of the server that there is then, which may be another one than now.
+        self._server.adopt_thread()
 
     def _restart(self, service: ModelService, options: _Options) -> None:
         old, old_client = self._server, self._client

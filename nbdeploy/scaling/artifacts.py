@@ -104,10 +104,12 @@ class Artifacts:
         file = tempfile.TemporaryFile(prefix="nbdeploy-")  # noqa: SIM115 -- open as long as the artifact
         file.write(data)
         file.flush()
-        return Artifact(
+        artifact = Artifact(
             key=str(next(self._keys)),
             digest=digest_of(data),
             file=file,
             signature=route.signature.to_dict(),
             compile=isinstance(route.compiled, CompiledModel),
         )
+        weakref.finalize(artifact, file.close).atexit = False
+        return artifact

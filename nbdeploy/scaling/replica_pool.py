@@ -51,6 +51,8 @@ class ReplicaPool:
         Picks one of the replicas that are free.
     forkserver
         Where processes come from; by default all pools of this process share one.
+    adopt
+        Called in every thread that is started here, so that its log lines find their place.
     clock
         Gives seconds that never go back.
     """
@@ -62,6 +64,7 @@ class ReplicaPool:
         timeout: float = 30.0,
         choose: Choose = least_busy,
         forkserver: Forkserver | None = None,
+        adopt: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._timeout = timeout
@@ -71,7 +74,7 @@ class ReplicaPool:
         self._artifacts = Artifacts(self._forget)
         self._budget = RetryBudget()
         self._roster = Roster(name, choose, clock)
-        self._supervisor = Supervisor(self._roster, self._forkserver, self._artifacts, clock)
+        self._supervisor = Supervisor(self._roster, self._forkserver, self._artifacts, adopt, clock)
         self._supervisor.start()
         _pools.add(self)
 

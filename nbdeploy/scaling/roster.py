@@ -23,6 +23,7 @@ Choose = Callable[[Sequence[Replica]], Replica]
 """Picks one of the replicas that are free, of which there is one at least."""
 
 _OUTLIER_FAILURES = 5
+_PATIENCE = 1.0
 _LIVING = frozenset({State.READY, State.BUSY})
 
 
@@ -130,7 +131,7 @@ class Roster:
                     replica = self._choose(free)
                     replica.take(self._clock())
                     return replica
-                if self._crashes >= CRASH_LOOP and not self.living():
+                if not self._all and self._start_after - self._clock() > _PATIENCE:
                     message = f"{self.name!r} has no replica. {self._reason}"
                     raise ScalingError(message)
                 left = deadline - self._clock()

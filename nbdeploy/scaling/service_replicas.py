@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,10 +59,15 @@ class ServiceReplicas:
         The service.
     timeout
         Seconds that a call of the model may take.
+    adopt
+        Called in every thread that is started here, so that its log lines find their place.
     """
 
-    def __init__(self, service: ModelService, *, timeout: float) -> None:
+    def __init__(
+        self, service: ModelService, *, timeout: float, adopt: Callable[[], object]
+    ) -> None:
         self._service = service
+        self._adopt = adopt
         self._timeout = timeout
         self._lock = threading.Lock()
         self._pool: ReplicaPool | None = None
@@ -118,7 +124,7 @@ class ServiceReplicas:
             pool.close()
 
     def _begin(self, wanted: int) -> ReplicaPool:
-        pool = ReplicaPool(self._service.name, timeout=self._timeout)
+        pool = ReplicaPool(self._service.name, timeout=self._timeout, adopt=self._adopt)
         try:
             pool.publish(self._service.route)
             pool.resize(wanted)

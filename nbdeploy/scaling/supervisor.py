@@ -31,6 +31,8 @@ class Supervisor:
         Where processes come from.
     artifacts
         What they load.
+    adopt
+        Called in every thread that is started here, so that its log lines find their place.
     clock
         Gives seconds that never go back.
     """
@@ -40,11 +42,13 @@ class Supervisor:
         roster: Roster,
         forkserver: Forkserver,
         artifacts: Artifacts,
+        adopt: Callable[[], object],
         clock: Callable[[], float],
     ) -> None:
         self._roster = roster
         self._forkserver = forkserver
         self._artifacts = artifacts
+        self._adopt = adopt
         self._clock = clock
         self._thread = threading.Thread(
             target=self._run, name=f"nbdeploy-replicas-{roster.name}", daemon=True
@@ -62,6 +66,8 @@ class Supervisor:
     def _run(self) -> None:
         next_check = self._clock() + _CHECK_EVERY
         while not self._roster.is_closed:
+            # Again and again: the service may have moved to another server.
+            self._adopt()
             self._fill()
             start = self._roster.next_start()
             wake_at = next_check if start is None else min(start, next_check)
@@ -87,6 +93,7 @@ class Supervisor:
             ).start()
 
     def _bring_up(self, replica: Replica) -> None:
+        self._adopt()
         try:
             replica.greet(START_SECONDS)
             for artifact in self._artifacts.all():

@@ -207,6 +207,11 @@ class BackgroundServer:
             while thread is not None and not thread.await_end(0.5):
                 pass
 
+    def adopt_thread(self) -> None:
+        """Keep what the calling thread logs with this server's log, and print under its cell."""
+        if self._thread is not None:
+            self._thread.app.adopt_context()
+
     def pin_to_current_cell(self) -> None:
         """Show from now on under the cell that runs now what the application prints."""
         if self._thread is not None and self._thread.app.cell is not None:
