@@ -65,7 +65,10 @@ class PredictionLane:
         """Answer a request whose body is there; any error becomes its answer."""
         try:
             request = native.decode(method, formats.body, body, self._signature)
-            prediction = await self._inference.predict(request.inference)
+            asked = request.inference
+            if formats.within is not None:
+                asked = asked._replace(within=native.seconds_of(formats.within))
+            prediction = await self._inference.predict(asked)
             version = ((b"x-model-version", prediction.version.encode("latin-1")),)
             kind = formats.answer
             answer = native.encode(prediction, request.answer_key, kind)
