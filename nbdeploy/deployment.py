@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,16 +20,17 @@ from nbdeploy.display.cells import current_cell, show
 from nbdeploy.display.link import BrowserLink
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.exceptions import NbdeployError, StoppedError
+from nbdeploy.machine import usable_cpus
 from nbdeploy.models.compiled import Declined
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
-from nbdeploy.scaling.service_replicas import ReplicaReport, ServiceReplicas
+from nbdeploy.scaling.place import checked_place, start_service
+from nbdeploy.scaling.replica_report import ReplicaReport
 from nbdeploy.serving.lane import ERROR_ID_HEADER
 from nbdeploy.serving.names import checked_name, name_from
 from nbdeploy.serving.routing import NOT_COMPILED, Route, route_from_file, route_from_model
 from nbdeploy.serving.security import LOGIN_PATH, AccessPolicy, choose_token, is_loopback
-from nbdeploy.serving.server import BackgroundServer
 from nbdeploy.serving.service import ModelService
 from nbdeploy.serving.snippets import Snippets, make_snippets
 from nbdeploy.serving.token_file import remove_token, write_token
@@ -54,6 +55,17 @@ class _Options:
     batch_timeout: float
     max_concurrency: int | None
     max_queue: int
+    where: str
+
+    def of_service(self) -> dict[str, Any]:
+        """Give what a `ModelService` takes of it."""
+        return {
+            "timeout": self.timeout,
+            "max_batch_size": self.max_batch_size,
+            "batch_timeout": self.batch_timeout,
+            "max_concurrency": self.max_concurrency,
+            "max_queue": self.max_queue,
+        }
 
 
 def deploy(
@@ -74,8 +86,9 @@ def deploy(
     max_concurrency: int | None = None,
     max_queue: int = 1024,
     timeout: float = 30.0,
+    where: str = "kernel",
 ) -> Deployment:
-    """Serve a model over HTTP from this process, and return at once.
+    """Serve a model over HTTP, and return at once.
 
     The service answers in the background: the notebook goes on. Deploying under the same name
     again swaps the model behind the same URL, and no request is lost. The model is copied by one
@@ -123,6 +136,10 @@ def deploy(
         Requests that may wait; more are refused with 503.
     timeout
         Seconds until a request is given up.
+    where
+        ``"kernel"`` serves from this process. ``"process"`` serves from one of its own, which ends
+        with this one: a busy cell then costs callers nothing. It takes seconds to start, and
+        needs a model that can be saved.
 
     Returns
     -------
@@ -161,6 +178,7 @@ def deploy(
         batch_timeout=batch_timeout,
         max_concurrency=max_concurrency,
         max_queue=max_queue,
+        where=checked_place(where, copy=copy),
     )
     # A wrong address is told before time is spent on the model.
     choose_token(token, host=host, expose=expose, is_shared=lambda: False)
@@ -198,7 +216,7 @@ class Deployment(ReprMixin):
     def __init__(self, service: ModelService, options: _Options) -> None:
         self.name = service.name
         self._start(service, options)
-        self._replicas = ServiceReplicas(service, timeout=options.timeout, adopt=self._adopt_thread)
+        self._scaled_to = 0
 
     @property
     def service(self) -> ModelService:
@@ -207,8 +225,8 @@ class Deployment(ReprMixin):
 
     @property
     def monitor(self) -> ModelMonitor:
-        """What the service did, in numbers."""
-        return self._service.monitor
+        """What the service did, in numbers; a read-only copy if another process serves."""
+        return self._control.monitor()
 
     @property
     def url(self) -> str:
@@ -252,7 +270,7 @@ class Deployment(ReprMixin):
 
     def stats(self) -> dict[str, Any]:
         """Summarize what was asked: the keys of `ModelMonitor.get_statistics`."""
-        return self.monitor.get_statistics()
+        return self._control.statistics()
 
     def logs(self) -> list[str]:
         """Return the last lines that the server logged, the oldest first."""
@@ -260,7 +278,7 @@ class Deployment(ReprMixin):
 
     def errors(self) -> list[RecordedError]:
         """Return the last failed requests, the oldest first, with their tracebacks."""
-        return self.monitor.errors()
+        return self._control.errors()
 
     def scale(self, replicas: int) -> ReplicaReport:
         """Let so many processes answer, behind the same URL.
@@ -288,7 +306,8 @@ class Deployment(ReprMixin):
         [6.0]
         """
         self._require_running()
-        return self._replicas.scale(replicas)
+        self._scaled_to = self._control.scale(replicas)
+        return ReplicaReport(self._scaled_to, usable_cpus())
 
     def snippets(self) -> Snippets:
         """Write copy-paste calls for curl, Python, R and JavaScript."""
@@ -300,7 +319,7 @@ class Deployment(ReprMixin):
         self._require_running()
         if self._service.access.token is None:
             return BrowserLink(self.name, f"{self.url}/docs")
-        code = self._service.codes.issue()
+        code = self._control.issue_code()
         return BrowserLink(self.name, f"{self.url}{LOGIN_PATH}?code={code}")
 
     def wait(self) -> None:
@@ -313,7 +332,7 @@ class Deployment(ReprMixin):
             if _live.get(self.name) is self:
                 del _live[self.name]
         self._server.stop()
-        self._replicas.close()
+        self._control.close()
         self._client.close()
         remove_token(self.name)
 
@@ -347,19 +366,19 @@ class Deployment(ReprMixin):
         self._options = options
         self._notes: tuple[str, ...] = ()
         self._shown_in: str | None = None
-        self._server = BackgroundServer(
-            service.app, name=self.name, host=options.host, port=options.port
-        ).start()
+        self._server, self._control = start_service(
+            service,
+            where=options.where,
+            host=options.host,
+            port=options.port,
+            options=options.of_service(),
+        )
         token = service.access.token
         self._token_file = write_token(self.name, token) if token is not None else None
-        self._client = _LocalClient(self.url, token=token, monitor=service.monitor)
-
-    def _adopt_thread(self) -> None:
-        # Of the server that there is then, which may be another one than now.
-        self._server.adopt_thread()
+        self._client = _LocalClient(self.url, token=token, cause_of=self._control.cause_of)
 
     def _restart(self, service: ModelService, options: _Options) -> None:
-        old, old_client = self._server, self._client
+        old, old_client, old_control = self._server, self._client, self._control
         if options.port is None and options.host == self._options.host:
             options = replace(options, port=old.port)
         shares_port = options.port == old.port
@@ -367,9 +386,11 @@ class Deployment(ReprMixin):
             old.stop()
         # On another port the old server answers until the new one does: if that fails, it stays.
         self._start(service, options)
-        self._replicas.move_to(service, timeout=options.timeout)
         old.stop()
         old_client.close()
+        old_control.close()
+        if self._scaled_to:
+            self._control.scale(self._scaled_to)
 
     def _show(self, *notes: str) -> None:
         self._notes = notes
@@ -406,16 +427,21 @@ class Deployment(ReprMixin):
 class _LocalClient(Client):
     """The client of a service in this process: it knows why the model raised."""
 
-    def __init__(self, url: str, *, token: str | None, monitor: ModelMonitor) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None,
+        cause_of: Callable[[str], BaseException | None],
+    ) -> None:
         super().__init__(url, token=token or "")
-        self._monitor = monitor
+        self._cause_of = cause_of
 
     def _error(self, response: httpx.Response, document: Any) -> NbdeployError:
         error = super()._error(response, document)
-        recorded = self._monitor.find_error(response.headers.get(ERROR_ID_HEADER, ""))
-        if recorded is not None and recorded.exception is not None:
-            # The server's error is this one's twin; the model's own stands behind it.
-            error.__cause__ = recorded.exception.__cause__
+        error_id = response.headers.get(ERROR_ID_HEADER)
+        if error_id is not None:
+            error.__cause__ = self._cause_of(error_id)
         return error
 
 
@@ -452,8 +478,7 @@ def _deploy(name: str, route: Route, options: _Options, *, is_named: bool) -> De
     if not is_named:
         note += " Pass name= to keep several at once."
     if _keeps_address(running, options):
-        running._replicas.prepare(route)
-        running.service.swap(route)
+        running._control.swap(route)
         running._show(note)
         return running
     old_url, token = running.url, running.service.access.token
@@ -477,11 +502,7 @@ def _service_for(name: str, route: Route, options: _Options, *, token: str | Non
         route,
         name=name,
         access=policy,
-        timeout=options.timeout,
-        max_batch_size=options.max_batch_size,
-        batch_timeout=options.batch_timeout,
-        max_concurrency=options.max_concurrency,
-        max_queue=options.max_queue,
+        **options.of_service(),
     )
 
 

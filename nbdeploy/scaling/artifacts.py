@@ -18,7 +18,7 @@ from nbdeploy.models.pickle_formats import dump_joblib
 from nbdeploy.models.predictor import EstimatorPredictor, FunctionPredictor
 from nbdeploy.serving.routing import Route
 
-__all__ = ["Artifact", "Artifacts"]
+__all__ = ["Artifact", "Artifacts", "save_artifact"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,10 @@ class Artifact:
         What the pool calls it.
     digest
         The ``sha256:...`` of what was saved.
+    named
+        The digest that the route carries: of the file that the model was first saved in.
+    version
+        What answers carry.
     file
         What was saved. It has no name: nobody else opens it, and nothing of it is left behind.
     signature
@@ -41,6 +45,8 @@ class Artifact:
 
     key: str
     digest: str
+    named: str
+    version: str
     file: IO[bytes] = field(repr=False)
     signature: dict[str, Any] = field(repr=False)
     compile: bool
@@ -51,6 +57,8 @@ class Artifact:
             "do": "load",
             "key": self.key,
             "digest": self.digest,
+            "named": self.named,
+            "version": self.version,
             "signature": self.signature,
             "compile": self.compile,
             "path": [str(Path(folder).absolute()) for folder in sys.path],
@@ -83,7 +91,7 @@ class Artifacts:
         with self._lock:
             artifact = self._of.get(route)
             if artifact is None:
-                artifact = self._of[route] = self._save(route)
+                artifact = self._of[route] = save_artifact(route, key=str(next(self._keys)))
                 weakref.finalize(route, self._forget, artifact.key).atexit = False
             return artifact
 
@@ -97,19 +105,36 @@ class Artifacts:
         with self._lock:
             self._of.clear()
 
-    def _save(self, route: Route) -> Artifact:
-        # Adapters that users registered exist only here: they travel instead of their models.
-        is_usual = type(route.predictor) in {EstimatorPredictor, FunctionPredictor}
-        data = dump_joblib(route.predictor.model if is_usual else route.predictor)  # type: ignore[attr-defined]
-        file = tempfile.TemporaryFile(prefix="nbdeploy-")  # noqa: SIM115 -- open as long as the artifact
-        file.write(data)
-        file.flush()
-        artifact = Artifact(
-            key=str(next(self._keys)),
-            digest=digest_of(data),
-            file=file,
-            signature=route.signature.to_dict(),
-            compile=isinstance(route.compiled, CompiledModel),
-        )
-        weakref.finalize(artifact, file.close).atexit = False
-        return artifact
+
+def save_artifact(route: Route, *, key: str) -> Artifact:
+    """Save the model of a route.
+
+    Parameters
+    ----------
+    route
+        The route.
+    key
+        What the artifact is called.
+
+    Raises
+    ------
+    ModelFileError
+        If the model cannot be saved.
+    """
+    # Adapters that users registered exist only here: they travel instead of their models.
+    is_usual = type(route.predictor) in {EstimatorPredictor, FunctionPredictor}
+    data = dump_joblib(route.predictor.model if is_usual else route.predictor)  # type: ignore[attr-defined]
+    file = tempfile.TemporaryFile(prefix="nbdeploy-")  # noqa: SIM115 -- open as long as the artifact
+    file.write(data)
+    file.flush()
+    artifact = Artifact(
+        key=key,
+        digest=digest_of(data),
+        named=route.digest,
+        version=route.version,
+        file=file,
+        signature=route.signature.to_dict(),
+        compile=isinstance(route.compiled, CompiledModel),
+    )
+    weakref.finalize(artifact, file.close).atexit = False
+    return artifact

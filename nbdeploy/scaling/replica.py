@@ -13,7 +13,7 @@ from nbdeploy.scaling.artifacts import Artifact
 from nbdeploy.serving.frames import Channel
 from nbdeploy.serving.life_line import LifeLine
 
-__all__ = ["Replica", "ReplicaError", "State"]
+__all__ = ["Replica", "ReplicaError", "State", "error_of"]
 
 _numbers = itertools.count(1)
 
@@ -194,11 +194,18 @@ class Replica:
     def _reply(self, timeout: float) -> dict[str, Any]:
         document: dict[str, Any] = self._channel.receive(timeout).document
         if "error" in document:
-            raise _error_of(document)
+            raise error_of(document)
         return document
 
 
-def _error_of(document: dict[str, Any]) -> NbdeployError:
+def error_of(document: dict[str, Any]) -> NbdeployError:
+    """Make the error that another process described.
+
+    Examples
+    --------
+    >>> error_of({"error": "PredictionError", "message": "It raised.", "cause": None})
+    PredictionError('It raised.')
+    """
     kind = getattr(exceptions, str(document["error"]), None)
     if not (isinstance(kind, type) and issubclass(kind, NbdeployError)):
         kind = PredictionError

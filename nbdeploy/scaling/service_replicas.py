@@ -5,49 +5,15 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from nbdeploy.exceptions import ScalingError
-from nbdeploy.machine import usable_cpus
 from nbdeploy.scaling.replica_pool import ReplicaPool
 from nbdeploy.serving.service import ModelService
 
-__all__ = ["ReplicaReport", "ServiceReplicas"]
+__all__ = ["ServiceReplicas"]
 
 _MOST = 64
-
-
-@dataclass(frozen=True)
-class ReplicaReport:
-    """What `scale` did.
-
-    Parameters
-    ----------
-    replicas
-        How many processes answer; 0 when the model answers in the process of the service.
-    note
-        What is worth knowing about that number.
-
-    Examples
-    --------
-    >>> ReplicaReport(3)
-    3 replicas answer.
-    >>> ReplicaReport(0)
-    No replicas: the model answers in the process of the service.
-    """
-
-    replicas: int
-    note: str = ""
-
-    def __repr__(self) -> str:
-        if self.replicas == 0:
-            text = "No replicas: the model answers in the process of the service."
-        elif self.replicas == 1:
-            text = "1 replica answers."
-        else:
-            text = f"{self.replicas} replicas answer."
-        return f"{text} {self.note}".rstrip()
 
 
 class ServiceReplicas:
@@ -77,7 +43,7 @@ class ServiceReplicas:
         """The replicas, if there are any."""
         return self._pool
 
-    def scale(self, replicas: int) -> ReplicaReport:
+    def scale(self, replicas: int) -> int:
         """Have so many replicas, and return when they answer; see `Deployment.scale`.
 
         Raises
@@ -94,15 +60,7 @@ class ServiceReplicas:
             else:
                 self._pool.resize(wanted)
             self._service.answer_elsewhere(self._pool)
-        return ReplicaReport(wanted, _note(wanted))
-
-    def move_to(self, service: ModelService, *, timeout: float) -> None:
-        """Let the replicas answer for the service that takes the place of this one."""
-        with self._lock:
-            self._service, self._timeout = service, timeout
-            if self._pool is not None:
-                self._pool.publish(service.route)
-                service.answer_elsewhere(self._pool)
+        return wanted
 
     def prepare(self, route: Any) -> None:
         """Let the replicas load a model that is going to answer.
@@ -158,10 +116,3 @@ def _checked(replicas: int) -> int:
         )
         raise ScalingError(message)
     return wanted
-
-
-def _note(wanted: int) -> str:
-    cpus = usable_cpus()
-    if wanted <= max(1.0, cpus):
-        return ""
-    return f"They share {cpus:g} processors: more replicas than that help a model that waits."

@@ -8,6 +8,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from nbdeploy.exceptions import CorruptedModelError, NbdeployError
@@ -19,7 +20,7 @@ from nbdeploy.serving.frames import Channel, ChannelClosedError, Frame
 from nbdeploy.serving.routing import Route, route_from_model
 from nbdeploy.serving.thread_settings import serving_thread
 
-__all__ = ["Worker", "work"]
+__all__ = ["Worker", "describe_failure", "route_of", "work"]
 
 
 class Worker:
@@ -49,27 +50,16 @@ class Worker:
             try:
                 answer = self._does[frame.document["do"]](frame)
             except Exception as error:  # noqa: BLE001 -- told to whoever asked
-                answer = _failure(error)
+                answer = describe_failure(error)
             finally:
                 for file in frame.files:
                     os.close(file)
             self._channel.send(answer)
 
     def _load(self, frame: Frame) -> dict[str, Any]:
-        wanted = frame.document
-        # Modules of the user are found where the owner finds them.
-        sys.path[:] = wanted["path"]
-        data = _read_all(frame.files[0])
-        if not hmac.compare_digest(digest_of(data), wanted["digest"]):
-            message = f"The saved model is not {wanted['digest']}: nothing was loaded."
-            raise CorruptedModelError(message)
-        self._routes[wanted["key"]] = route_from_model(
-            load_joblib(data),
-            signature=Signature.from_dict(wanted["signature"]),
-            digest=wanted["digest"],
-            compile=wanted["compile"],
-        )
-        return {"loaded": wanted["key"]}
+        key = frame.document["key"]
+        self._routes[key] = route_of(frame)
+        return {"loaded": key}
 
     def _unload(self, frame: Frame) -> dict[str, Any]:
         self._routes.pop(frame.document["key"], None)
@@ -80,6 +70,35 @@ class Worker:
         route = self._routes[question["key"]]
         rows = rows_of(question["rows"], frame.payload, route.signature)
         return {"answer": route.answer(question["method"], rows)}
+
+
+def route_of(frame: Frame) -> Route:
+    """Make the route of a model that came with what is known about it.
+
+    Parameters
+    ----------
+    frame
+        What `Artifact.order` wrote, with the file.
+
+    Raises
+    ------
+    CorruptedModelError
+        If the file is another one.
+    """
+    wanted = frame.document
+    # Modules of the user are found where the owner finds them.
+    sys.path[:] = wanted["path"]
+    data = _read_all(frame.files[0])
+    if not hmac.compare_digest(digest_of(data), wanted["digest"]):
+        message = f"The saved model is not {wanted['digest']}: nothing was loaded."
+        raise CorruptedModelError(message)
+    route = route_from_model(
+        load_joblib(data),
+        signature=Signature.from_dict(wanted["signature"]),
+        digest=wanted["digest"],
+        compile=wanted["compile"],
+    )
+    return replace(route, version=wanted["version"], digest=wanted["named"])
 
 
 def work(descriptor: int) -> None:
@@ -111,7 +130,7 @@ def _read_all(file: int) -> bytes:
     return b"".join(parts)
 
 
-def _failure(error: Exception) -> dict[str, Any]:
+def describe_failure(error: Exception) -> dict[str, Any]:
     """Describe an error in text; the owner makes one of the same kind."""
     is_known = isinstance(error, NbdeployError)
     message = str(error) if is_known else f"A replica failed with {type(error).__name__}."

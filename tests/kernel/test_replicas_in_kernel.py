@@ -16,7 +16,7 @@ def model(rows):
 
 service = deploy(model, name="killed", example=[[1.0, 2.0], [3.0, 4.5]], timeout=120)
 service.scale(2)
-print(*service._replicas.pool.process_ids, service._replicas.pool._forkserver.pid)
+print(*service._control.replicas.pool.process_ids, service._control.replicas.pool._forkserver.pid)
 """
 
 

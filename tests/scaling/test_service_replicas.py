@@ -23,7 +23,7 @@ def served(iris, iris_model):
 
 
 def workers(service):
-    return service._replicas.pool.process_ids
+    return service._control.replicas.pool.process_ids
 
 
 def ready(service):
@@ -69,7 +69,7 @@ def test_without_a_replica_the_service_is_not_ready(served):
     served.scale(1)
     (pid,) = workers(served)
     # Whoever starts others is stopped meanwhile, so that the gap lasts.
-    forkserver = served._replicas.pool._forkserver
+    forkserver = served._control.replicas.pool._forkserver
     os.kill(forkserver.pid, signal.SIGSTOP)
     try:
         os.kill(pid, signal.SIGKILL)
@@ -89,7 +89,7 @@ def test_without_a_replica_the_service_is_not_ready(served):
 
 def test_the_forkserver_is_replaced_like_a_replica(served):
     served.scale(1)
-    forkserver = served._replicas.pool._forkserver
+    forkserver = served._control.replicas.pool._forkserver
     first = forkserver.pid
 
     os.kill(first, signal.SIGKILL)
@@ -183,7 +183,7 @@ def test_when_replicas_do_not_come_up_the_model_goes_on_as_before():
             service.scale(2)
 
         assert service.predict(NUMBERS).tolist() == [4, 4]
-        assert service._replicas.pool is None
+        assert service._control.replicas.pool is None
         assert any("is replaced" in line for line in service.logs())
 
 
