@@ -86,3 +86,15 @@ def test_a_process_that_the_notebook_forked_does_not_keep_replicas_alive(fresh_k
         assert psutil.pid_exists(forked)
     finally:
         os.kill(forked, signal.SIGKILL)
+
+
+def test_when_the_kernel_is_killed_a_service_in_its_own_process_ends_too(fresh_kernel):
+    where = DEPLOY.replace("timeout=120", "timeout=120, where='process'").split("service.scale")[0]
+    fresh_kernel.run(where + "service.scale(2)")
+    server = int(fresh_kernel.run("print(service._server.pid)").stdout)
+    pids = [server, *(each.pid for each in psutil.Process(server).children(recursive=True))]
+    assert len(pids) == 4
+
+    os.kill(fresh_kernel.pid, signal.SIGKILL)
+
+    until_gone(pids)
