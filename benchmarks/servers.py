@@ -127,6 +127,10 @@ class RunningServer:
         try:
             self._await_answer(started)
             self._check_answers()
+        except (OSError, http.client.HTTPException) as error:
+            self.stop()
+            message = f"{self.kind.name} broke off: {error!r}.\n{self.log_tail()}"
+            raise StartError(message) from error
         except BaseException:
             self.stop()
             raise
