@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from typing import Any, Self
 
@@ -165,9 +164,9 @@ class ProcessServer:
 
     def wait(self) -> None:
         """Block until the process ends, or until the user interrupts; it then goes on."""
-        with suppress(KeyboardInterrupt):
-            while self.running:
-                time.sleep(0.2)
+        if self._process is not None:
+            with suppress(KeyboardInterrupt):
+                self._process.wait()
 
     def logs(self) -> list[str]:
         """Return the last lines that the server logged, the oldest first."""

@@ -78,15 +78,12 @@ class CallCosts:
         """Make a call, and learn from it."""
         start = self._clock()
         try:
-            return self.call(work)
+            return work.run()
         finally:
-            self._learn(work, self._clock() - start)
+            self.learn(work, self._clock() - start)
 
-    def call(self, work: Costly) -> list[Any]:
-        """Make a call."""
-        return work.run()
-
-    def _learn(self, work: Costly, seconds: float) -> None:
+    def learn(self, work: Costly, seconds: float) -> None:
+        """Remember what a call took."""
         key = (work.key, work.size.bit_length())
         # The first call is the likeliest to be interrupted: what was expected of it counts too.
         expected = work.expected_seconds if work.size == 1 else 0.0

@@ -46,6 +46,7 @@ class CallsElsewhere(CallCosts):
 
     def __init__(self, clock: Callable[[], float], elsewhere: Elsewhere) -> None:
         super().__init__(clock)
+        self._now = clock
         self._elsewhere = elsewhere
 
     def is_at(self, elsewhere: Elsewhere) -> bool:
@@ -56,9 +57,13 @@ class CallsElsewhere(CallCosts):
         """Say that it may take any time."""
         return math.inf
 
-    def call(self, work: Costly) -> list[Any]:
-        """Let it be answered."""
-        return self._elsewhere.answer(work)
+    def timed(self, work: Costly) -> list[Any]:
+        """Let it be answered there, and learn from it."""
+        start = self._now()
+        try:
+            return self._elsewhere.answer(work)
+        finally:
+            self.learn(work, self._now() - start)
 
     def place_of(self, seconds: float) -> str:  # noqa: ARG002 -- however long it takes
         """Say that it runs in a replica."""

@@ -472,3 +472,49 @@ def test_a_request_may_allow_less_time_than_the_service():
     assert waiting_then == 0
     assert answer == [2]
     assert model.calls == [[1]]
+
+
+class Replicas:
+    """Answers elsewhere, as many calls at once as it says."""
+
+    is_ready = True
+
+    def __init__(self, concurrency):
+        self.concurrency = concurrency
+        self.asked = []
+        self.together = threading.Barrier(concurrency)
+
+    def answer(self, work):
+        self.together.wait(10)
+        self.asked.append(list(work.rows))
+        return [-row for row in work.rows]
+
+    def stats(self):
+        return {}
+
+
+def test_calls_can_be_made_elsewhere_and_here_again():
+    model = Doubling(**ON_THE_LOOP)
+    batcher = MicroBatcher()
+    replicas = Replicas(3)
+    works = [Numbers(model, [n], can_join=False) for n in range(3)]
+
+    batcher.answer_elsewhere(replicas)
+    assert gather(batcher, works) == [[0], [-1], [-2]]
+    runs = {each["runs"] for each in batcher.stats()["calls"]}
+    batcher.answer_elsewhere(None)
+    assert gather(batcher, works) == [[0], [2], [4]]
+
+    assert sorted(replicas.asked) == [[0], [1], [2]]
+    assert runs == {"in a replica"}
+
+
+def test_what_is_called_elsewhere_is_never_answered_at_once():
+    model = Doubling(seconds=1e-6)
+    batcher = MicroBatcher()
+    assert batcher.answer_at_once(Numbers(model, [1])) == [2]
+
+    batcher.answer_elsewhere(Replicas(1))
+
+    assert batcher.answer_at_once(Numbers(model, [1])) is None
+    assert batcher.answer_together([Numbers(model, [1])]) == [None]
