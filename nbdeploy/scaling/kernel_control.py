@@ -32,10 +32,9 @@ class KernelControl:
         self._service = service
         self.replicas = ServiceReplicas(service, timeout=timeout, adopt=adopt)
 
-    def swap(self, route: Route) -> None:
-        """Let replicas load the model, then answer with it."""
+    def bring(self, route: Route) -> None:
+        """Let replicas load the model."""
         self.replicas.prepare(route)
-        self._service.swap(route)
 
     def scale(self, replicas: int) -> int:
         """Start or end replicas."""

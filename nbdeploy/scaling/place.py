@@ -17,9 +17,8 @@ def start_service(
     service: ModelService,
     *,
     where: str,
-    host: str,
-    port: int | None,
-    options: dict[str, Any],
+    server_options: dict[str, Any],
+    service_options: dict[str, Any],
 ) -> tuple[BackgroundServer | ProcessServer, Control]:
     """Start to serve, and give the server with what it is controlled by.
 
@@ -29,9 +28,9 @@ def start_service(
         What is served.
     where
         ``"kernel"`` or ``"process"``.
-    host, port
-        Where it listens; a free port when ``None``.
-    options
+    server_options
+        What `BackgroundServer` takes: where it listens, and with which certificate.
+    service_options
         What `service` was made with: a process makes its own like it.
 
     Raises
@@ -40,10 +39,15 @@ def start_service(
         If it does not start.
     """
     if where == "process":
-        process = ProcessServer(service, options=options, host=host, port=port).start()
+        process = ProcessServer(
+            service, server_options=server_options, service_options=service_options
+        ).start()
         return process, process
-    server = BackgroundServer(service.app, name=service.name, host=host, port=port).start()
-    control = KernelControl(service, timeout=options["timeout"], adopt=server.adopt_thread)
+    server = BackgroundServer(
+        service.app, name=service.name, websockets=False, **server_options
+    ).start()
+    timeout = service_options["timeout"]
+    control = KernelControl(service, timeout=timeout, adopt=server.adopt_thread)
     return server, control
 
 

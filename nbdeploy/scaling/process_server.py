@@ -43,10 +43,10 @@ class ProcessServer:
     ----------
     service
         What is served: its route, its name and who may call.
-    options
+    server_options
+        What the process makes its `BackgroundServer` with.
+    service_options
         What the process makes its `ModelService` with.
-    host, port
-        Where it listens; a free port when ``None``.
     graceful_timeout
         Seconds that requests in flight have when it is stopped.
     """
@@ -55,17 +55,16 @@ class ProcessServer:
         self,
         service: ModelService,
         *,
-        options: dict[str, Any],
-        host: str,
-        port: int | None,
+        server_options: dict[str, Any],
+        service_options: dict[str, Any],
         graceful_timeout: float = 10.0,
     ) -> None:
         self.name = service.name
-        self.host = host
+        self.host: str = server_options["host"]
         self._service = service
-        self._options = options
-        self._wanted_port = port
-        self._port = port
+        self._server_options = server_options
+        self._service_options = service_options
+        self._port: int | None = server_options["port"]
         self._graceful_timeout = graceful_timeout
         self._lock = threading.Lock()
         self._channel: Channel | None = None
@@ -104,7 +103,8 @@ class ProcessServer:
     @property
     def url(self) -> str:
         """Where programs on this machine reach it."""
-        return url_of(self.host, self.port)
+        scheme = "https" if self._server_options["ssl_certfile"] else "http"
+        return url_of(self.host, self.port, scheme=scheme)
 
     def start(self) -> Self:
         """Start the process, and return once it answers.
@@ -176,11 +176,10 @@ class ProcessServer:
     def pin_to_current_cell(self) -> None:
         """Do nothing: the process prints where this one's standard output goes."""
 
-    def swap(self, route: Route) -> None:
-        """Answer with another model from now on."""
+    def bring(self, route: Route) -> None:
+        """Let the process answer with another model from now on."""
         artifact = save_artifact(route, key="1")
-        self._ask({**artifact.order(), "do": "swap"}, artifact, timeout=_START_SECONDS)
-        self._service.swap(route)
+        self._ask({**artifact.order(), "do": "bring"}, artifact, timeout=_START_SECONDS)
 
     def scale(self, replicas: int) -> int:
         """Have so many replicas, which are children of the process that serves."""
@@ -220,9 +219,8 @@ class ProcessServer:
             **artifact.order(),
             "do": "start",
             "name": self.name,
-            "host": self.host,
-            "port": self._wanted_port,
-            "options": self._options,
+            "server_options": self._server_options,
+            "service_options": self._service_options,
             "access": {
                 "token": access.token,
                 "loopback_only": access.loopback_only,

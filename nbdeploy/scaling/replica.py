@@ -28,7 +28,20 @@ class State(enum.Enum):
 
 
 class ReplicaError(Exception):
-    """What the model raised in a replica, with the traceback from there."""
+    """What the model raised in another process, with the traceback from there.
+
+    Examples
+    --------
+    >>> print(ReplicaError("Traceback (most recent call last): ..." + chr(10) + "KeyError: 1"))
+    KeyError: 1
+    <BLANKLINE>
+    Traceback (most recent call last): ...
+    KeyError: 1
+    """
+
+    def __str__(self) -> str:
+        text = str(self.args[0]).rstrip()
+        return f"{text.splitlines()[-1]}\n\n{text}" if text else ""
 
 
 class Replica:

@@ -28,7 +28,7 @@ class _ServerProcess:
         self._channel = channel
         self._is_over = False
         self._does: dict[str, Callable[[Frame], Any]] = {
-            "swap": lambda frame: self._control.swap(route_of(frame)),
+            "bring": self._bring,
             "scale": lambda frame: self._control.scale(frame.document["replicas"]),
             "statistics": lambda _: self._control.statistics(),
             "monitor": lambda _: self._control.monitor().to_dict(),
@@ -63,17 +63,22 @@ class _ServerProcess:
             route_of(frame),
             name=wanted["name"],
             access=AccessPolicy(**{**access, "allowed_hosts": frozenset(access["allowed_hosts"])}),
-            **wanted["options"],
+            **wanted["service_options"],
         )
         self._server = BackgroundServer(
-            self._service.app, name=wanted["name"], host=wanted["host"], port=wanted["port"]
+            self._service.app, name=wanted["name"], websockets=False, **wanted["server_options"]
         ).start()
         self._control = KernelControl(
             self._service,
-            timeout=wanted["options"]["timeout"],
+            timeout=wanted["service_options"]["timeout"],
             adopt=self._server.adopt_thread,
         )
         return self._server.port
+
+    def _bring(self, frame: Frame) -> None:
+        route = route_of(frame)
+        self._control.bring(route)
+        self._service.swap(route)
 
     def _stop(self, frame: Frame) -> None:
         self._is_over = True

@@ -84,7 +84,8 @@ class ServiceReplicas:
     def _begin(self, wanted: int) -> ReplicaPool:
         pool = ReplicaPool(self._service.name, timeout=self._timeout, adopt=self._adopt)
         try:
-            pool.publish(self._service.route)
+            for route in self._service.routes:
+                pool.publish(route)
             pool.resize(wanted)
         except BaseException:
             # An interrupt too: nothing of it stays.

@@ -17,8 +17,8 @@ __all__ = ["Control"]
 class Control(Protocol):
     """One running service."""
 
-    def swap(self, route: Route) -> None:
-        """Answer with another model from now on; requests on their way keep the one they had."""
+    def bring(self, route: Route) -> None:
+        """Bring a model to where it is going to answer, before it takes over."""
         ...
 
     def scale(self, replicas: int) -> int:

@@ -24,6 +24,10 @@ class Elsewhere(Protocol):
         """Whether there is anybody to answer."""
         ...
 
+    def publish(self, route: Any) -> None:
+        """Make ready for a model that is going to answer."""
+        ...
+
     def answer(self, work: Any) -> list[Any]:
         """Answer work, in a thread that may wait for it."""
         ...

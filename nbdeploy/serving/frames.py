@@ -143,9 +143,12 @@ class Channel:
             while len(head) < _HEAD.size:
                 self._wait_until(deadline)
                 part, received, _, _ = socket.recv_fds(
-                    self._socket, _HEAD.size - len(head), _MOST_FILES, _CLOSE_ON_EXEC
+                    self._socket, _HEAD.size - len(head), _MOST_FILES
                 )
                 files += received
+                for file in received:
+                    # recv_fds() of some Pythons does not pass on the flag that would do it.
+                    os.set_inheritable(file, False)
                 head += _something(part)
             text_length, payload_length, _ = _HEAD.unpack(head)
             text = self._exactly(text_length, deadline)
@@ -172,10 +175,6 @@ class Channel:
         # Zero would mean not to wait at all, and be told in another way.
         left = None if deadline is None else max(1e-6, deadline - time.monotonic())
         self._socket.settimeout(left)
-
-
-# What is received is not inherited by programs that are started.
-_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 def _something(received: _Received) -> _Received:

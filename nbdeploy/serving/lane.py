@@ -8,16 +8,28 @@ the same path of a prediction as everything else.
 from __future__ import annotations
 
 import logging
+from urllib.parse import parse_qs
 
 from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.models.signature import Signature
-from nbdeploy.serving.asgi import JSON, STARTED, Receive, Reply, Scope, Send, reply_to, send_reply
+from nbdeploy.serving.asgi import (
+    JSON,
+    STARTED,
+    Headers,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    reply_to,
+    send_reply,
+)
 from nbdeploy.serving.eager import finish
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.inference import Inference, check_method
+from nbdeploy.serving.junction import Junction
 from nbdeploy.serving.protocols import native
 
-__all__ = ["ERROR_ID_HEADER", "PredictionLane"]
+__all__ = ["ERROR_ID_HEADER", "GoneError", "PredictionLane", "read_body"]
 
 ERROR_ID_HEADER = "X-Error-ID"
 """Names the record of a failed request: in the kernel, `ModelMonitor.find_error` finds it."""
@@ -27,7 +39,7 @@ logger = logging.getLogger("nbdeploy")
 _NOT_POST = 405
 
 
-class _GoneError(Exception):
+class GoneError(Exception):
     """The caller hung up before the request was complete."""
 
 
@@ -38,10 +50,13 @@ class PredictionLane:
     ----------
     inference
         The path of a prediction.
+    watch
+        The junction for callers who want the id of their answer.
     """
 
-    def __init__(self, inference: Inference) -> None:
-        self._inference = inference
+    def __init__(self, inference: Inference, watch: Junction) -> None:
+        self.inference = inference
+        self.watch = watch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -52,39 +67,67 @@ class PredictionLane:
         try:
             # Before the body is read: nobody sends megabytes to a method that is not there.
             method = self._method_of(scope)
-            body = await _read(receive)
-        except _GoneError:
+            body = await read_body(receive)
+        except GoneError:
             return
         except NbdeployError as error:
             await send_reply(send, self._explained(error))
         else:
             formats = native.formats_of(scope["headers"])
-            await send_reply(send, await self.respond(method, formats, body))
+            junction = self._junction_of(scope)
+            if junction is not None:
+                key = junction.key_of(scope["headers"], body)
+                reply = await self.respond(method, formats, body, junction, key)
+            else:
+                reply = await self.respond(method, formats, body)
+            await send_reply(send, reply)
 
-    async def respond(self, method: str, formats: native.Formats, body: bytes) -> Reply:
-        """Answer a request whose body is there; any error becomes its answer."""
+    async def respond(
+        self,
+        method: str,
+        formats: native.Formats,
+        body: bytes,
+        junction: Junction | None = None,
+        key: str | None = None,
+    ) -> Reply:
+        """Answer a request whose body is there; any error becomes its answer.
+
+        A junction, where there is one, chooses the version by the key.
+        """
         try:
             request = native.decode(method, formats.body, body, self._signature)
             asked = request.inference
             if formats.within is not None:
                 asked = asked._replace(within=native.seconds_of(formats.within))
-            prediction = await self._inference.predict(asked)
-            version = ((b"x-model-version", prediction.version.encode("latin-1")),)
+            headers: Headers = ()
+            if junction is None:
+                prediction = await self.inference.predict(asked)
+            else:
+                prediction = await junction.predict(asked, key)
+                if prediction.id is not None:
+                    headers = ((b"x-prediction-id", prediction.id.encode()),)
+            headers = ((b"x-model-version", prediction.version.encode("latin-1")), *headers)
             kind = formats.answer
             answer = native.encode(prediction, request.answer_key, kind)
-            return Reply(200, answer, version, kind.encode() if kind else JSON)
+            return Reply(200, answer, headers, kind.encode() if kind else JSON)
         except NbdeployError as error:
             return self._explained(error)
         except Exception as error:
             logger.exception("A request failed in a way that nobody planned")
             return self._explained(error)
 
+    def _junction_of(self, scope: Scope) -> Junction | None:
+        """Give what chooses the version, or keeps an answer for the truth that will come."""
+        if scope["query_string"] and _wants_id(scope["query_string"]):
+            return self.watch
+        return self.inference.junction
+
     def _signature(self) -> Signature:
-        return self._inference.current_route().signature
+        return self.inference.current_route().signature
 
     def _method_of(self, scope: Scope) -> str:
         method: str = scope["path"].rpartition("/")[2]
-        check_method(method, self._inference.current_route())
+        check_method(method, self.inference.current_route())
         if scope["method"] != "POST":
             message = f"Ask /{method} with POST: the rows are the body."
             raise RequestError(message, status=_NOT_POST)
@@ -94,19 +137,25 @@ class PredictionLane:
         answer = answer_of(error)
         if answer.status == _NOT_POST:
             answer.headers["Allow"] = "POST"
-        recorded = self._inference.monitor.error_id(error)
+        recorded = self.inference.monitor.error_id(error)
         if recorded is not None:
             answer.headers[ERROR_ID_HEADER] = recorded
         return reply_to(answer)
 
 
-async def _read(receive: Receive) -> bytes:
+def _wants_id(query: bytes) -> bool:
+    values = parse_qs(query.decode("latin-1")).get("with_id", [])
+    return any(value.lower() in {"true", "1"} for value in values)
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Read the body of a request to its end."""
     parts = []
     more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _GoneError
+            raise GoneError
         parts.append(message.get("body", b""))
         more = message.get("more_body", False)
     return b"".join(parts) if len(parts) > 1 else parts[0]

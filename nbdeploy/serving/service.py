@@ -22,7 +22,10 @@ from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.machine import usable_cpus
 from nbdeploy.models.predictor import METHODS
 from nbdeploy.models.signature import Signature
+from nbdeploy.monitoring.contest import Contest
+from nbdeploy.monitoring.feedback import FeedbackLog
 from nbdeploy.monitoring.monitor import ModelMonitor
+from nbdeploy.registry.version import ModelVersion
 from nbdeploy.serving.access_control import AccessControl
 from nbdeploy.serving.asgi import Receive, Scope, Send
 from nbdeploy.serving.batching import MAX_BATCH_ROWS, MicroBatcher
@@ -30,14 +33,26 @@ from nbdeploy.serving.direct_lane import DirectLane
 from nbdeploy.serving.docs_page import add_docs_routes
 from nbdeploy.serving.elsewhere import Elsewhere
 from nbdeploy.serving.errors import answer_of
+from nbdeploy.serving.feedback_route import add_feedback_route
 from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference
+from nbdeploy.serving.junction import Junction
 from nbdeploy.serving.lane import PredictionLane
+from nbdeploy.serving.protocol_lane import ProtocolLane
+from nbdeploy.serving.protocol_routes import Context, Endpoint, endpoints
+from nbdeploy.serving.protocols.error_shapes import in_shape_of
 from nbdeploy.serving.reading_routes import add_reading_routes, json_response
-from nbdeploy.serving.routing import Route, route_from_file
+from nbdeploy.serving.routing import Route, route_from_file, route_from_version
 from nbdeploy.serving.schemas import PredictionRequest, describe_paths
-from nbdeploy.serving.security import AccessPolicy, OneTimeCodes, choose_token
+from nbdeploy.serving.security import (
+    AccessPolicy,
+    OneTimeCodes,
+    choose_token,
+    open_paths_of,
+)
+from nbdeploy.serving.served_models import ServedModels
 from nbdeploy.serving.thread_settings import serving_thread
+from nbdeploy.serving.traffic import Traffic
 
 __all__ = ["ModelService", "PredictionRequest"]
 
@@ -55,9 +70,19 @@ class _Application(FastAPI):
     gate: AccessControl
     lane: PredictionLane
     direct: DirectLane
+    protocols: ProtocolLane
+    spoken: tuple[Endpoint, ...]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.gate(scope, receive, send)
+
+    async def behind_the_gate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve what passed the gate and took no shorter way."""
+        is_http = scope["type"] == "http"
+        if is_http and not self.user_middleware and self.protocols.has(scope["path"]):
+            await self.protocols(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 class ModelService:
@@ -66,9 +91,10 @@ class ModelService:
     Parameters
     ----------
     model_path
-        A file that `ModelSerializer.save_model` wrote (or the route of a model in memory).
+        A file that `ModelSerializer.save_model` wrote, or a version: ``versions["1.0"]`` (or the
+        route of a model in memory).
     name
-        What the service is called; the file's stem when ``None``.
+        What the service is called; the file's stem, or what the versions are of, when ``None``.
     trust
         What vouches for a file that this user did not save: its ``"sha256:..."``.
     example
@@ -117,7 +143,7 @@ class ModelService:
 
     def __init__(
         self,
-        model_path: str | os.PathLike[str] | Route,
+        model_path: str | os.PathLike[str] | ModelVersion | Route,
         *,
         name: str | None = None,
         trust: Any = None,
@@ -139,6 +165,12 @@ class ModelService:
         if isinstance(model_path, Route):
             route = model_path
             self.name = name or model_path.predictor.model_type
+        elif isinstance(model_path, ModelVersion):
+            version = model_path
+            self.name = name or version.registry.name
+            self._load_route = lambda: route_from_version(
+                version, trust=trust, example=example, compile=compile
+            )
         else:
             path = Path(model_path)
             self.name = name or path.stem
@@ -161,6 +193,9 @@ class ModelService:
         self.inference = Inference(
             monitor=self.monitor, batcher=self._batcher, name=self.name, route=route
         )
+        self._elsewhere: Elsewhere | None = None
+        self.feedback = FeedbackLog()
+        self._junction = Junction(self.inference, feedback=self.feedback, salt=self.name)
         self._described: tuple[object, dict[str, Any]] | None = None
         self.app = self._application()
         if load:
@@ -174,7 +209,39 @@ class ModelService:
 
     def swap(self, route: Route) -> None:
         """Answer with another model from now on; requests on their way keep the one they had."""
-        self.inference.route = route
+        self.set_traffic(Traffic.to(route))
+
+    def set_traffic(self, traffic: Traffic, contest: Contest | None = None) -> None:
+        """Let other versions answer from now on; requests on their way keep the one they had.
+
+        Parameters
+        ----------
+        traffic
+            Who answers which share.
+        contest
+            Where to collect what each version does, while there is more than one.
+        """
+        if self._elsewhere is not None:
+            for route in traffic.routes:
+                self._elsewhere.publish(route)
+        if traffic.is_plain:
+            self.inference.route = traffic.primary
+            self.inference.junction = None
+            self._junction.set(None)
+        else:
+            self._junction.set(traffic, contest)
+            self.inference.route = traffic.primary
+            self.inference.junction = self._junction
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The models that answer now, each its share."""
+        return tuple(self._junction.traffic().routes)
+
+    @property
+    def contest(self) -> Contest | None:
+        """What each version did since the traffic was parted, or somebody asked for an id."""
+        return self._junction.contest
 
     def answer_elsewhere(self, elsewhere: Elsewhere | None) -> None:
         """Let replicas call the models from now on; ``None`` calls them here again.
@@ -184,6 +251,7 @@ class ModelService:
         elsewhere
             The replicas. Call again when their number has changed.
         """
+        self._elsewhere = elsewhere
         self._batcher.answer_elsewhere(elsewhere)
         if elsewhere is None:
             self.health.remove_check("replicas")
@@ -216,6 +284,7 @@ class ModelService:
     def info(self) -> dict[str, Any]:
         """Tell what is served: the answer of ``GET /model/info``."""
         route = self.route
+        traffic = self._junction.traffic()
         return {
             "name": self.name,
             "version": route.version,
@@ -225,12 +294,15 @@ class ModelService:
             "input": route.signature.kind,
             "methods": list(route.predictor.methods),
             "classes": route.predictor.classes,
+            "classes_by_version": {each.version: each.predictor.classes for each in traffic.routes},
+            "shares": traffic.shares,
             "digest": route.digest or None,
         }
 
     def close(self) -> None:
         """End the threads that predict."""
         self._batcher.close()
+        self._junction.close()
 
     def __repr__(self) -> str:
         """Say what is served; no address, so that notebooks can be compared."""
@@ -247,11 +319,17 @@ class ModelService:
             docs_url=None,
             redoc_url=None,
             root_path_in_servers=False,
+            # A redirect would name an address that is wrong behind a proxy.
+            redirect_slashes=False,
             lifespan=self._lifespan,
         )
-        app.lane = PredictionLane(self.inference)
+        inference = self.inference
+        app.lane = PredictionLane(inference, self._junction)
+        app.spoken = endpoints()
+        context = Context(ServedModels({self.name: inference}), self.health)
+        app.protocols = ProtocolLane(app.spoken, context, self.monitor)
         app.gate = AccessControl(
-            super(_Application, app).__call__,
+            app.behind_the_gate,
             express=app.lane,
             is_express=lambda path: path in _EXPRESS and not app.user_middleware,
             policy=lambda: self.access,
@@ -261,14 +339,18 @@ class ModelService:
             app.lane,
             gate=app.gate,
             batcher=self._batcher,
-            # Middleware that a user adds sees every request: then there is no shorter way.
-            is_open=lambda: not app.user_middleware,
+            # Middleware that a user adds sees every request, and a junction the whole head of it:
+            # then there is no shorter way.
+            is_open=lambda: inference.junction is None and not app.user_middleware,
         )
         app.add_exception_handler(HTTPException, _http_error)
         app.state.service = self
         add_reading_routes(app)
+        add_feedback_route(app)
         add_docs_routes(app)
         # All verbs, so that an unknown path is not found rather than "not allowed".
+        for path in dict.fromkeys(endpoint.path for endpoint in app.spoken):
+            app.router.routes.append(HttpRoute(path, app.protocols, methods=_VERBS))
         app.router.routes.append(HttpRoute("/{method}", app.lane, methods=_VERBS))
         app.openapi = self._openapi  # type: ignore[method-assign]
         return app
@@ -278,7 +360,11 @@ class ModelService:
         if self._described is None or self._described[0] != key:
             document = get_openapi(title=self.name, version="1", routes=self.app.routes)
             describe_paths(
-                document, self.inference.route, needs_token=self.access.token is not None
+                document,
+                self.inference.route,
+                names=[self.name],
+                spoken=self.app.spoken,
+                access=self.access,
             )
             self._described = (key, document)
         return self._described[1]
@@ -312,14 +398,17 @@ def _cores() -> int:
 def access_policy(token: str | None, allowed_hosts: Iterable[str]) -> AccessPolicy:
     """Make the policy of a service whose address nbdeploy does not choose."""
     hosts = frozenset(host.lower() for host in allowed_hosts)
+    paths = open_paths_of(os.environ)
     if token is None:
-        return AccessPolicy(None, loopback_only=False, allowed_hosts=hosts)
+        return AccessPolicy(None, loopback_only=False, allowed_hosts=hosts, open_paths=paths)
     if token == "auto":  # noqa: S105 -- a keyword, not a secret
         token = os.environ.get("NBDEPLOY_TOKEN") or "auto"
-    return AccessPolicy(choose_token(token, host="127.0.0.1"), allowed_hosts=hosts)
+    chosen = choose_token(token, host="127.0.0.1")
+    return AccessPolicy(chosen, allowed_hosts=hosts, open_paths=paths)
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     answer = answer_of(RequestError(str(error.detail), status=error.status_code))
+    answer = in_shape_of(request.scope["path"], answer)
     return json_response(answer.body, answer.status, dict(error.headers or {}))
