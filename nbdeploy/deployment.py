@@ -392,8 +392,7 @@ class Deployment(TrafficVerbs, ReprMixin):
 
         Examples
         --------
-        >>> from sklearn.linear_model import LinearRegression
-        >>> with deploy(LinearRegression().fit([[0.0], [1.0]], [0.0, 2.0]), name="two") as service:
+        >>> with deploy(lambda rows: rows[:, 0] * 2, name="two", example=[[0.0], [1.5]]) as service:
         ...     print(service.scale(1))
         ...     service.predict([[3.0]])
         1 replica answers.

@@ -139,9 +139,13 @@ def test_what_waits_is_answered_while_the_number_changes():
         with ThreadPoolExecutor(4) as threads:
             for number in range(4):
                 threads.submit(ask, float(number))
-            for replicas in (3, 2, 0, 1, 0):
-                service.scale(replicas)
-            is_over.set()
+            try:
+                for replicas in (3, 2, 0, 1, 0):
+                    service.scale(replicas)
+                    before = len(answered)
+                    wait_until(lambda before=before: len(answered) > before + 4 or failed)
+            finally:
+                is_over.set()
 
     assert not failed
     assert len(answered) > 20
