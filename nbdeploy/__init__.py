@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from nbdeploy.models.signature import Signature
     from nbdeploy.monitoring.monitor import ModelMonitor
     from nbdeploy.nested_asyncio import allow_nested_asyncio
+    from nbdeploy.registry.version import ModelVersion
+    from nbdeploy.registry.version_control import ModelVersionControl
     from nbdeploy.serving.service import ModelService, PredictionRequest
 
 __all__ = [
@@ -33,6 +35,8 @@ __all__ = [
     "ModelMonitor",
     "ModelSerializer",
     "ModelService",
+    "ModelVersion",
+    "ModelVersionControl",
     "NbdeployError",
     "PredictionRequest",
     "ScalingError",
@@ -52,6 +56,8 @@ _HOMES = {
     "ModelMonitor": "nbdeploy.monitoring.monitor",
     "ModelSerializer": "nbdeploy.models.serializer",
     "ModelService": "nbdeploy.serving.service",
+    "ModelVersion": "nbdeploy.registry.version",
+    "ModelVersionControl": "nbdeploy.registry.version_control",
     "PredictionRequest": "nbdeploy.serving.service",
     "Signature": "nbdeploy.models.signature",
     "allow_nested_asyncio": "nbdeploy.nested_asyncio",

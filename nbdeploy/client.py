@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,13 +15,15 @@ from urllib.parse import urlsplit
 import httpx2 as httpx
 
 from nbdeploy.exceptions import DeadlineError, NbdeployError, RequestError, UnreachableError
-from nbdeploy.models.forms import form_of
+from nbdeploy.models.forms import form_of, plain_values
 from nbdeploy.models.predictor import METHODS
+from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.errors import error_of
-from nbdeploy.serving.protocols.native import parse_json
+from nbdeploy.serving.lane import ERROR_ID_HEADER
+from nbdeploy.serving.protocols.native import dump_json, parse_json
 from nbdeploy.serving.security import is_loopback
 
-__all__ = ["Client"]
+__all__ = ["Client", "LocalClient"]
 
 
 class Client:
@@ -34,6 +38,9 @@ class Client:
         ``NBDEPLOY_TOKEN`` when ``None``.
     timeout
         Seconds until an answer must be there.
+    certificate
+        A PEM file with the certificate of the service, where no authority vouches for it: exactly
+        that one is then accepted, under whatever name it was made for.
 
     Examples
     --------
@@ -42,14 +49,28 @@ class Client:
     <Client of http://127.0.0.1:8000>
     """
 
-    def __init__(self, url: str, *, token: str | Path | None = None, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | Path | None = None,
+        timeout: float = 30.0,
+        certificate: str | Path | None = None,
+    ) -> None:
         self.url = _checked_url(url)
         self._token = _read_token(token)
         self._timeout = timeout
+        self._certificate = certificate
         self._session: httpx.Client | None = None
         self._known: dict[str, Any] | None = None
 
-    def predict(self, rows: Any) -> Any:
+    def predict(
+        self,
+        rows: Any,
+        *,
+        with_id: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """Predict rows.
 
         Parameters
@@ -57,12 +78,18 @@ class Client:
         rows
             A DataFrame, an array of shape ``[n, columns]``, a list of rows, one row as a dict or
             a flat array or list.
+        with_id
+            Give the id of the prediction too, to tell the truth about it later with `feedback`.
+        headers
+            To send along, ``{"X-Routing-Key": "ana"}`` for example: while the service tries
+            several versions, one key is always answered by the same.
 
         Returns
         -------
         predictions
             In the form of the rows: a Series with the DataFrame's index, an array for an array,
-            a list for a list, a single value for one row.
+            a list for a list, a single value for one row. With ``with_id`` a tuple of it and the
+            id.
 
         Raises
         ------
@@ -77,9 +104,15 @@ class Client:
         RequestError
             If the service refused the request, a missing token for example.
         """
-        return self.call("predict", rows)
+        return self.call("predict", rows, with_id=with_id, headers=headers)
 
-    def predict_proba(self, rows: Any) -> Any:
+    def predict_proba(
+        self,
+        rows: Any,
+        *,
+        with_id: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """Predict the probability of every class; see `predict` for rows and errors.
 
         Returns
@@ -87,23 +120,58 @@ class Client:
         probabilities
             Shape ``[n, classes]``; of a DataFrame a DataFrame with the classes as columns.
         """
-        return self.call("predict_proba", rows)
+        return self.call("predict_proba", rows, with_id=with_id, headers=headers)
 
-    def call(self, method: str, rows: Any) -> Any:
+    def call(
+        self,
+        method: str,
+        rows: Any,
+        *,
+        with_id: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """Call any method that the model has, ``"transform"`` for example; see `predict`."""
         form = form_of(rows, is_text=lambda: self._facts()["input"] == "values")
-        response = self._request("POST", f"/{_checked_method(method)}", form.body)
+        path = f"/{_checked_method(method)}" + "?with_id=true" * with_id
+        response = self._request("POST", path, form.body, headers)
         output = _output(self._read(response))
-        return form.restore(output, lambda: self._classes(method, response))
+        predictions = form.restore(output, lambda: self._classes(method, response))
+        return (predictions, response.headers.get("X-Prediction-ID")) if with_id else predictions
 
-    async def predict_async(self, rows: Any) -> Any:
+    def feedback(self, prediction_id: str, truth: Any) -> bool:
+        """Tell the truth about a prediction, once it is known.
+
+        Parameters
+        ----------
+        prediction_id
+            What `predict` gave with ``with_id=True``: the header ``X-Prediction-ID``.
+        truth
+            One value a row, as a list, an array or a Series; a single value for a single row;
+            ``None`` for a row whose truth is not known.
+
+        Returns
+        -------
+        bool
+            Whether it was the first truth about it: a second one changes nothing.
+
+        Raises
+        ------
+        UnknownPredictionError
+            If there is no prediction of this id, or none any more.
+        SignatureError
+            If the truth is none of this prediction.
+        """
+        body = dump_json({"prediction_id": prediction_id, "truth": plain_values(truth)})
+        return bool(self._read(self._request("POST", "/feedback", body))["accepted"])
+
+    async def predict_async(self, rows: Any, **options: Any) -> Any:
         """Predict rows without blocking the event loop; see `predict`."""
-        return await self.call_async("predict", rows)
+        return await self.call_async("predict", rows, **options)
 
-    async def call_async(self, method: str, rows: Any) -> Any:
+    async def call_async(self, method: str, rows: Any, **options: Any) -> Any:
         """Call any method of the model without blocking the event loop; see `call`."""
         # An asynchronous session belongs to one event loop; a thread serves any of them.
-        return await asyncio.to_thread(self.call, method, rows)
+        return await asyncio.to_thread(self.call, method, rows, **options)
 
     def info(self) -> dict[str, Any]:
         """Ask what is served: name, version, model type, features, methods, classes."""
@@ -147,10 +215,10 @@ class Client:
     def _classes(self, method: str, response: httpx.Response) -> list[Any] | None:
         if method not in ("predict_proba", "predict_log_proba", "decision_function"):
             return None
-        if self._facts()["version"] != response.headers.get("X-Model-Version"):
+        version = str(response.headers.get("X-Model-Version"))
+        if version not in _classes_by_version(self._facts()):
             self.info()
-        classes: list[Any] | None = self._facts()["classes"]
-        return classes
+        return _classes_by_version(self._facts()).get(version)
 
     def _read(self, response: httpx.Response) -> Any:
         try:
@@ -165,9 +233,15 @@ class Client:
         wait = response.headers.get("Retry-After")
         return error_of(response.status_code, document, retry_after=wait)
 
-    def _request(self, verb: str, path: str, body: bytes | None = None) -> httpx.Response:
+    def _request(
+        self,
+        verb: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
         try:
-            return self._connected().request(verb, path, content=body)
+            return self._connected().request(verb, path, content=body, headers=headers)
         except httpx.TimeoutException as error:
             message = f"No answer from {self.url} within {self._timeout:g} s."
             raise DeadlineError(message) from error
@@ -191,11 +265,50 @@ class Client:
                 # A proxy cannot reach this machine's own loopback.
                 trust_env=not is_loopback(parts.hostname or ""),
                 # Loading certificates takes longer than a prediction; http needs none.
-                verify=parts.scheme == "https",
+                verify=_trust_of(self._certificate) if parts.scheme == "https" else False,
             )
             # A client that is forgotten in a notebook leaves no open socket.
             weakref.finalize(self, self._session.close)
         return self._session
+
+
+class LocalClient(Client):
+    """The client of a service in this very process: it tells why the model raised.
+
+    Parameters
+    ----------
+    url
+        Where the service is.
+    token
+        The service's token; ``None`` when it asks for none.
+    monitor
+        The service's monitor, which keeps the errors of the model.
+    certificate
+        The file with the service's certificate, when it speaks https.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None,
+        monitor: ModelMonitor,
+        certificate: Path | None = None,
+    ) -> None:
+        super().__init__(url, token=token or "", certificate=certificate)
+        self._monitor = monitor
+
+    def _error(self, response: httpx.Response, document: Any) -> NbdeployError:
+        error = super()._error(response, document)
+        recorded = self._monitor.find_error(response.headers.get(ERROR_ID_HEADER, ""))
+        if recorded is not None and recorded.exception is not None:
+            # The server's error is this one's twin; the model's own stands behind it.
+            error.__cause__ = recorded.exception.__cause__
+        if error.__cause__ is not None:
+            # Over HTTP nobody hears what the model said. Here it stands under the last line of a
+            # long traceback, where everybody looks first.
+            error.add_note(f"{type(error.__cause__).__name__}: {error.__cause__}")
+        return error
 
 
 def _checked_url(url: str) -> str:
@@ -211,6 +324,22 @@ def _checked_method(method: str) -> str:
         message = f"{method!r} is no method of a model. Expected one of {', '.join(METHODS)}."
         raise RequestError(message)
     return method
+
+
+def _trust_of(certificate: str | Path | None) -> ssl.SSLContext | bool:
+    if certificate is None:
+        return True
+    context = ssl.create_default_context(cafile=Path(certificate).expanduser())
+    # Not only an authority that signed, but the certificate itself is what is trusted here, ...
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    # ... so its name says nothing more: it may be that of the machine, or of a proxy in front.
+    context.check_hostname = False
+    return context
+
+
+def _classes_by_version(facts: dict[str, Any]) -> dict[str, list[Any] | None]:
+    several = facts.get("classes_by_version")
+    return several if isinstance(several, dict) else {facts["version"]: facts["classes"]}
 
 
 def _read_token(token: str | Path | None) -> str | None:

@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx2 as httpx
-
-from nbdeploy.client import Client
+from nbdeploy.client import Client, LocalClient
 from nbdeploy.display.card import ServiceCard
 from nbdeploy.display.cells import current_cell, show
+from nbdeploy.display.html import visible
 from nbdeploy.display.link import BrowserLink
 from nbdeploy.display.mime import ReprMixin
-from nbdeploy.exceptions import NbdeployError, StoppedError
+from nbdeploy.exceptions import SignatureError, StoppedError
 from nbdeploy.models.compiled import Declined
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
+from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
-from nbdeploy.serving.lane import ERROR_ID_HEADER
+from nbdeploy.registry.version import ModelVersion
+from nbdeploy.registry.version_control import ModelVersionControl
+from nbdeploy.serving.addresses import address_of, browser_note, browser_page, surroundings
 from nbdeploy.serving.names import checked_name, name_from
-from nbdeploy.serving.routing import NOT_COMPILED, Route, route_from_file, route_from_model
-from nbdeploy.serving.security import LOGIN_PATH, AccessPolicy, choose_token, is_loopback
+from nbdeploy.serving.rehearsal import few_of
+from nbdeploy.serving.routing import (
+    NOT_COMPILED,
+    Route,
+    route_from_file,
+    route_from_model,
+    route_from_version,
+)
+from nbdeploy.serving.security import (
+    LOGIN_PATH,
+    AccessPolicy,
+    choose_token,
+    is_loopback,
+    is_shared_machine,
+)
 from nbdeploy.serving.server import BackgroundServer
 from nbdeploy.serving.service import ModelService
 from nbdeploy.serving.snippets import Snippets, make_snippets
 from nbdeploy.serving.token_file import remove_token, write_token
+from nbdeploy.serving.traffic_desk import TrafficDesk
+from nbdeploy.serving.traffic_verbs import TrafficVerbs
+from nbdeploy.try_it import TryIt
 
 __all__ = ["Deployment", "deploy", "deployments", "stop_all"]
 
@@ -53,6 +72,19 @@ class _Options:
     batch_timeout: float
     max_concurrency: int | None
     max_queue: int
+    ssl_certfile: Path | None
+    ssl_keyfile: Path | None
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How models of a deployment are made into routes."""
+
+    registry: ModelVersionControl | None
+    example: Any = field(repr=False)
+    trust: Any = field(repr=False)
+    copy: bool
+    compile: bool
 
 
 def deploy(
@@ -73,6 +105,9 @@ def deploy(
     max_concurrency: int | None = None,
     max_queue: int = 1024,
     timeout: float = 30.0,
+    store_example: bool = True,
+    ssl_certfile: str | os.PathLike[str] | None = None,
+    ssl_keyfile: str | os.PathLike[str] | None = None,
 ) -> Deployment:
     """Serve a model over HTTP from this process, and return at once.
 
@@ -83,10 +118,11 @@ def deploy(
     Parameters
     ----------
     model
-        A fitted model, a function of the rows, or the path of a saved model.
+        A fitted model, a function of the rows, the path of a saved model, or a version of one:
+        ``versions["1.0"]``.
     name
         What the service is called; the class of the model when ``None``, so that a second unnamed
-        model of that class replaces the first.
+        model of that class replaces the first. For a version it is what the versions are of.
     example
         Rows that the model was fitted on, such as ``X_train``: columns, types and missing values
         are learned from them. Without it, what the fitted model remembers is used.
@@ -102,7 +138,7 @@ def deploy(
     allowed_hosts
         Host names that callers may use, beside those of this machine, while there is no token.
     trust
-        For a path: what vouches for a file that you did not save, see
+        For a path or a version: what vouches for a file that you did not save, see
         `ModelSerializer.load_model`.
     copy
         ``False`` serves the object itself: for models too big to be held twice.
@@ -122,6 +158,13 @@ def deploy(
         Requests that may wait; more are refused with 503.
     timeout
         Seconds until a request is given up.
+    store_example
+        Keep at most 32 rows of `example` in memory: versions that come later are asked them
+        before they go live.
+    ssl_certfile
+        A PEM file with a certificate: the service then speaks https and nothing else.
+    ssl_keyfile
+        A PEM file with its key, unless the certificate's file holds it.
 
     Returns
     -------
@@ -138,6 +181,8 @@ def deploy(
         If the model cannot be saved, or the file is missing, corrupted or not trusted.
     PortInUseError
         If another program listens on `port`.
+    StartupError
+        If the certificate cannot be used.
 
     Examples
     --------
@@ -160,13 +205,18 @@ def deploy(
         batch_timeout=batch_timeout,
         max_concurrency=max_concurrency,
         max_queue=max_queue,
+        ssl_certfile=Path(ssl_certfile) if ssl_certfile is not None else None,
+        ssl_keyfile=Path(ssl_keyfile) if ssl_keyfile is not None else None,
     )
     # A wrong address is told before time is spent on the model.
     choose_token(token, host=host, expose=expose, is_shared=lambda: False)
     route = _route_of(model, example=example, trust=trust, copy=copy, compile=compile)
     chosen = checked_name(name) if name is not None else _name_of(model, route)
+    kept = _kept_rows(model, example) if store_example else None
+    registry = model.registry if isinstance(model, ModelVersion) else None
+    recipe = _Recipe(registry=registry, example=kept, trust=trust, copy=copy, compile=compile)
     with _lock:
-        return _deploy(chosen, route, options, is_named=name is not None)
+        return _deploy(chosen, route, options, recipe, is_named=name is not None)
 
 
 def deployments() -> list[Deployment]:
@@ -183,7 +233,7 @@ def stop_all() -> None:
             list(threads.map(Deployment.stop, alive))
 
 
-class Deployment(ReprMixin):
+class Deployment(TrafficVerbs, ReprMixin):
     """A model that is served from this process: what `deploy` returns.
 
     Parameters
@@ -192,11 +242,15 @@ class Deployment(ReprMixin):
         The application.
     options
         How it is reached.
+    recipe
+        How further versions are loaded.
     """
 
-    def __init__(self, service: ModelService, options: _Options) -> None:
+    def __init__(self, service: ModelService, options: _Options, recipe: _Recipe) -> None:
         self.name = service.name
+        self._recipe = recipe
         self._start(service, options)
+        self._traffic = TrafficDesk(service, recipe.example)
 
     @property
     def service(self) -> ModelService:
@@ -212,6 +266,31 @@ class Deployment(ReprMixin):
     def url(self) -> str:
         """Where programs on this machine reach it, for example ``http://127.0.0.1:8000``."""
         return self._server.url
+
+    @property
+    def _desk(self) -> TrafficDesk:
+        self._require_running()
+        return self._traffic
+
+    def _make_route(self, model: Any) -> Route:
+        recipe = self._recipe
+        options = {"trust": recipe.trust, "copy": recipe.copy, "compile": recipe.compile}
+        if isinstance(model, ModelVersion):
+            self._recipe = replace(recipe, registry=model.registry)
+        elif not isinstance(model, (str, os.PathLike)):
+            # What all rows looked like is known; the few that are kept would make it narrower.
+            known = _signature_for(model, self._service.signature)
+            return _route_of(model, example=None, signature=known, **options)
+        try:
+            return _route_of(model, example=None, **options)
+        except SignatureError:
+            if recipe.example is None:
+                raise
+            return _route_of(model, example=recipe.example, **options)
+
+    def _saved_version(self, name: str) -> ModelVersion | None:
+        registry = self._recipe.registry
+        return registry[name] if registry is not None and name in registry else None
 
     def predict(self, rows: Any) -> Any:
         """Predict rows over HTTP, through the same endpoint as everybody else.
@@ -263,15 +342,31 @@ class Deployment(ReprMixin):
     def snippets(self) -> Snippets:
         """Write copy-paste calls for curl, Python, R and JavaScript."""
         row = self._service.signature.example_row()
-        return make_snippets(self.url, row, token_file=self._token_file)
+        return make_snippets(
+            self.url,
+            row,
+            token_file=self._token_file,
+            certificate=self._options.ssl_certfile,
+        )
 
     def open(self) -> BrowserLink:
-        """Give a link to the service's page; with a token, it opens once and within a minute."""
+        """Give a link to the service's page; with a token, it opens once and within a minute.
+
+        Raises
+        ------
+        ServingError
+            If no browser can reach the service from where the notebook runs.
+        """
         self._require_running()
         if self._service.access.token is None:
-            return BrowserLink(self.name, f"{self.url}/docs")
-        code = self._service.codes.issue()
-        return BrowserLink(self.name, f"{self.url}{LOGIN_PATH}?code={code}")
+            return BrowserLink(self.name, browser_page(self._address, "docs"))
+        path = f"{LOGIN_PATH.lstrip('/')}?code={self._service.codes.issue()}"
+        return BrowserLink(self.name, browser_page(self._address, path))
+
+    def try_it(self) -> TryIt:
+        """Show a form for one row; it needs no address, so it works wherever the notebook does."""
+        self._require_running()
+        return TryIt(self.name, self._service.signature, self._ask)
 
     def wait(self) -> None:
         """Block until the service is stopped or the cell is interrupted; it then goes on."""
@@ -282,6 +377,7 @@ class Deployment(ReprMixin):
         with _lock:
             if _live.get(self.name) is self:
                 del _live[self.name]
+        self._traffic.close()
         self._server.stop()
         self._client.close()
         remove_token(self.name)
@@ -298,6 +394,15 @@ class Deployment(ReprMixin):
         self.stop()
 
     def __repr__(self) -> str:
+        route = self._service.route
+        state = "running" if self._server.running else "stopped"
+        return f"<Deployment {self.name!r}: {visible(route.predictor.model_type)}, {state}>"
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def to_text(self) -> str:
+        """Write the card as plain text; it holds no address, so that notebooks can be compared."""
         return self._card().to_text()
 
     def to_html(self) -> str:
@@ -308,7 +413,7 @@ class Deployment(ReprMixin):
         bundle = super()._repr_mimebundle_(**kwargs)
         if self._shown_in is not None and self._shown_in == current_cell():
             # deploy() showed the card in this very cell: once is enough.
-            bundle.pop("text/html")
+            return {"text/plain": repr(self)}
         return bundle
 
     def _start(self, service: ModelService, options: _Options) -> None:
@@ -317,11 +422,20 @@ class Deployment(ReprMixin):
         self._notes: tuple[str, ...] = ()
         self._shown_in: str | None = None
         self._server = BackgroundServer(
-            service.app, name=self.name, host=options.host, port=options.port
+            service.app,
+            name=self.name,
+            host=options.host,
+            port=options.port,
+            websockets=False,
+            ssl_certfile=options.ssl_certfile,
+            ssl_keyfile=options.ssl_keyfile,
         ).start()
+        self._address = address_of(self.url, surroundings())
         token = service.access.token
         self._token_file = write_token(self.name, token) if token is not None else None
-        self._client = _LocalClient(self.url, token=token, monitor=service.monitor)
+        self._client = LocalClient(
+            self.url, token=token, monitor=service.monitor, certificate=options.ssl_certfile
+        )
 
     def _restart(self, service: ModelService, options: _Options) -> None:
         old, old_client = self._server, self._client
@@ -344,6 +458,15 @@ class Deployment(ReprMixin):
         self._require_running()
         return self._client
 
+    def _ask(self, row: Any) -> tuple[Any, Mapping[Any, float]]:
+        """Predict one row, with the probability of every class where the model tells them."""
+        prediction = self.predict([row])[0]
+        if "predict_proba" not in self._service.route.predictor.methods:
+            return prediction, {}
+        shares = self.predict_proba([row])[0]
+        classes = self._service.route.predictor.classes or range(len(shares))
+        return prediction, dict(zip(classes, shares, strict=False))
+
     def _require_running(self) -> None:
         if not self._server.running:
             message = f"{self.name!r} was stopped. Call deploy(model, name={self.name!r}) again."
@@ -358,31 +481,16 @@ class Deployment(ReprMixin):
             model_type=route.predictor.model_type,
             state="running" if is_running else "stopped",
             url=self.url,
-            browser_url=f"{self.url}/docs" if self._token_file is None else None,
+            browser_url=self._address.page("docs") if self._token_file is None else None,
+            browser_note=browser_note(self._address, self._service.access),
             methods=tuple(f"/{method}" for method in route.predictor.methods),
             schema=tuple(route.signature.describe()),
             who_may_call=_who_may_call(self._service.access, self._options),
             curl=curl,
             other_calls=others,
-            notes=(*self._notes, *_speed_note(route)),
+            notes=(*self._notes, *_traffic_note(self._traffic), *_speed_note(route)),
             version=route.version,
         )
-
-
-class _LocalClient(Client):
-    """The client of a service in this process: it knows why the model raised."""
-
-    def __init__(self, url: str, *, token: str | None, monitor: ModelMonitor) -> None:
-        super().__init__(url, token=token or "")
-        self._monitor = monitor
-
-    def _error(self, response: httpx.Response, document: Any) -> NbdeployError:
-        error = super()._error(response, document)
-        recorded = self._monitor.find_error(response.headers.get(ERROR_ID_HEADER, ""))
-        if recorded is not None and recorded.exception is not None:
-            # The server's error is this one's twin; the model's own stands behind it.
-            error.__cause__ = recorded.exception.__cause__
-        return error
 
 
 def _route_of(
@@ -392,24 +500,48 @@ def _route_of(
     trust: Any,
     copy: bool,
     compile: bool,  # noqa: A002 -- what deploy() calls it
+    signature: Signature | None = None,
 ) -> Route:
+    if isinstance(model, ModelVersion):
+        return route_from_version(model, trust=trust, example=example, compile=compile)
     if isinstance(model, (str, os.PathLike)):
         return route_from_file(model, trust=trust, example=example, compile=compile)
     # Unfitted and unfit objects are told before time is spent on a copy.
     predictor_for(model)
     if not copy:
-        return route_from_model(model, example=example, compile=False)
+        return route_from_model(model, signature=signature, example=example, compile=False)
     twin, digest = snapshot(model)
-    return route_from_model(twin, example=example, digest=digest, compile=compile)
+    return route_from_model(
+        twin, signature=signature, example=example, digest=digest, compile=compile
+    )
 
 
-def _deploy(name: str, route: Route, options: _Options, *, is_named: bool) -> Deployment:
+def _kept_rows(model: Any, example: Any) -> Any:
+    if example is None and isinstance(model, ModelVersion):
+        return model.example()
+    return few_of(example)
+
+
+def _signature_for(model: Any, live: Signature) -> Signature | None:
+    """Give the signature of the live model for one that was fitted on the same columns."""
+    try:
+        own = Signature.learn(model)
+    except SignatureError:
+        # It tells nothing of its own: the rehearsal will show whether it takes these rows.
+        return live
+    is_same = own.width == live.width and (own.kind == "array" or own.names == live.names)
+    return live if is_same else own
+
+
+def _deploy(
+    name: str, route: Route, options: _Options, recipe: _Recipe, *, is_named: bool
+) -> Deployment:
     """Put a route behind a name; the caller holds the lock."""
     running = _live.get(name)
     if running is not None and not running._server.running:
         running = None
     if running is None:
-        deployment = Deployment(_service_for(name, route, options, token=None), options)
+        deployment = Deployment(_service_for(name, route, options, token=None), options, recipe)
         _live[name] = deployment
         deployment._show()
         return deployment
@@ -417,13 +549,15 @@ def _deploy(name: str, route: Route, options: _Options, *, is_named: bool) -> De
     note = f"Replaced the {replaced} that was deployed as {name!r}."
     if not is_named:
         note += " Pass name= to keep several at once."
+    running._recipe = recipe
     if _keeps_address(running, options):
-        running.service.swap(route)
+        running._traffic.replace(route, recipe.example, service=running._service)
         running._show(note)
         return running
     old_url, token = running.url, running.service.access.token
     service = _service_for(name, route, options, token=token)
     running._restart(service, options)
+    running._traffic.replace(route, recipe.example, service=service)
     if running.url != old_url:
         note += " Its address changed."
     running._show(note)
@@ -431,7 +565,9 @@ def _deploy(name: str, route: Route, options: _Options, *, is_named: bool) -> De
 
 
 def _service_for(name: str, route: Route, options: _Options, *, token: str | None) -> ModelService:
-    chosen = choose_token(options.token, host=options.host, expose=options.expose)
+    chosen = choose_token(
+        options.token, host=options.host, expose=options.expose, is_shared=_is_shared
+    )
     if options.token == "auto" and chosen is not None and token is not None:  # noqa: S105
         # Callers keep the token that they have.
         chosen = token
@@ -455,20 +591,35 @@ def _keeps_address(running: Deployment, options: _Options) -> bool:
     return wanted == replace(running._options, port=running._server.port)
 
 
+def _traffic_note(desk: TrafficDesk) -> tuple[str, ...]:
+    traffic = desk.traffic
+    return () if traffic.is_plain else (f"Several versions are tried: {traffic.describe()}.",)
+
+
 def _speed_note(route: Route) -> tuple[str, ...]:
+    # That a function is called as it is surprises nobody.
+    if inspect.isroutine(route.model):
+        return ()
     if isinstance(route.compiled, Declined) and route.compiled.reason != NOT_COMPILED.reason:
         return (f"Not compiled, so the plain model answers: {route.compiled.reason}",)
     return ()
+
+
+def _is_shared() -> bool:
+    # A browser that comes by the name of another machine cannot be told from a foreign page.
+    return is_shared_machine() or address_of("http://127.0.0.1:80", surroundings()).is_elsewhere
 
 
 def _who_may_call(access: AccessPolicy, options: _Options) -> str:
     if access.token is None:
         return "Any program on this machine can call it, without a token."
     where = "this machine" if is_loopback(options.host) else "every machine that reaches it"
-    return f"Whoever has the token, from {where}."
+    return f"Whoever has the token, from {where}. open() gives a link for the browser."
 
 
 def _name_of(model: Any, route: Route) -> str:
+    if isinstance(model, ModelVersion):
+        return name_from(model.registry.name)
     if isinstance(model, (str, os.PathLike)):
         return checked_name(Path(model).stem)
     return name_from(route.predictor.model_type)

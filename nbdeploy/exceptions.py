@@ -17,6 +17,8 @@
     x DeadlineError (TimeoutError)
     x StoppedError
     x PredictionError
+    x RehearsalError
+    x UnknownPredictionError (LookupError)
     x RequestError (ValueError)
     x UnreachableError (ConnectionError)
   x ScalingError
@@ -43,6 +45,7 @@ __all__ = [
     "OverloadedError",
     "PortInUseError",
     "PredictionError",
+    "RehearsalError",
     "RequestError",
     "ScalingError",
     "ServingError",
@@ -51,6 +54,7 @@ __all__ = [
     "StoppedError",
     "UnfittedModelError",
     "UnknownFormatError",
+    "UnknownPredictionError",
     "UnreachableError",
     "UnsupportedModelError",
     "UntrustedModelError",
@@ -203,6 +207,14 @@ class StoppedError(ServingError):
 
 class PredictionError(ServingError):
     """The model itself raised; its own error is the ``__cause__`` where it is known."""
+
+
+class RehearsalError(ServingError):
+    """A version cannot take the place of the live one, which stays."""
+
+
+class UnknownPredictionError(ServingError, LookupError):
+    """There is no prediction of that id, or none any more."""
 
 
 class RequestError(ServingError, ValueError):

@@ -34,7 +34,11 @@ class ServiceCard(ReprMixin):
     url
         Where programs call it.
     browser_url
-        What a click on the URL opens; ``None`` when a browser cannot open it as it is.
+        What a browser opens: a page below `url`, or where a proxy leads to it; ``None`` when there
+        is no such address.
+    browser_note
+        A sentence on how to open the service in a browser, or why that is not possible. It is in
+        the text too, so it holds no address.
     methods
         The endpoints.
     schema
@@ -72,6 +76,7 @@ class ServiceCard(ReprMixin):
     state: Literal["running", "stopped"]
     url: str
     browser_url: str | None = None
+    browser_note: str = ""
     methods: Sequence[str] = ()
     schema: Sequence[tuple[str, str, str]] = ()
     who_may_call: str = ""
@@ -88,6 +93,7 @@ class ServiceCard(ReprMixin):
         facts = [
             ("endpoints", visible(", ".join(self.methods))),
             ("access", visible(self.who_may_call)),
+            ("browser", visible(self.browser_note)),
             ("input", _schema_text(self.schema)),
             *(("note", visible(note)) for note in self.notes),
         ]
@@ -98,6 +104,7 @@ class ServiceCard(ReprMixin):
         is_running = self.state == "running"
         facts = (
             ("URL", self._address() if is_running else None),
+            ("Browser", self._browser() if is_running else None),
             ("Endpoints", _chips(self.methods) if self.methods else None),
             ("Access", self.who_may_call or None),
             ("Input", _schema_html(self.schema) if self.schema else None),
@@ -122,7 +129,7 @@ class ServiceCard(ReprMixin):
             "div",
             element("strong", element("bdi", shortened(self.name)), class_="nbd-name"),
             " ",
-            element("span", version, class_="nbd-version") if version else None,
+            element("span", "version ", version, class_="nbd-version") if version else None,
             " ",
             element("span", element("bdi", shortened(self.model_type)), class_="nbd-quiet"),
             " ",
@@ -143,9 +150,19 @@ class ServiceCard(ReprMixin):
         return Html(_code(self.curl) + "".join(others))
 
     def _address(self) -> Html:
-        if self.browser_url is None:
+        if self.browser_url is None or not self._is_direct():
             return element("code", self.url, class_="nbd-copy")
         return link(self.browser_url, self.url, class_="nbd-url")
+
+    def _browser(self) -> Html | None:
+        through = None if self.browser_url is None or self._is_direct() else self.browser_url
+        page = link(through, "Open the page", class_="nbd-url") if through else None
+        note = element("div", self.browser_note) if self.browser_note else None
+        return Html((page or "") + (note or "")) or None
+
+    def _is_direct(self) -> bool:
+        """Tell whether the browser opens what programs call."""
+        return (self.browser_url or "").startswith(f"{self.url}/")
 
 
 def _fact(label: str, text: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["MISSING", "age", "count", "counted", "duration", "percent", "rate"]
+__all__ = ["MISSING", "age", "count", "counted", "duration", "file_size", "percent", "rate"]
 
 #: What stands where there is no number.
 MISSING = "-"
 
+_SIZES, _SIZE_STEP = ("B", "kB", "MB", "GB", "TB"), 1000
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _LONG = ((_DAY, "d", _HOUR, "h"), (_HOUR, "h", _MINUTE, "min"), (_MINUTE, "min", 1, "s"))
 _SHORT = ((1.0, 1, "s"), (1e-3, 1e3, "ms"), (0.0, 1e6, "µs"))
@@ -95,3 +96,20 @@ def rate(per_second: float) -> str:
     digits = 0 if per_second >= 100 else 1 if per_second >= 10 else 2  # noqa: PLR2004 -- 3 digits
     written = f"{per_second:,.{digits}f}"
     return f"{written.rstrip('0').rstrip('.') if digits else written}/s"
+
+
+def file_size(number: int) -> str:
+    """Write a number of bytes with three digits.
+
+    Examples
+    --------
+    >>> file_size(999), file_size(123_456), file_size(999_999)
+    ('999 B', '123 kB', '1 MB')
+    """
+    # Rounded first: 999,999 B are 1 MB and not 1000 kB.
+    size = float(f"{number:.3g}")
+    for unit in _SIZES[:-1]:
+        if size < _SIZE_STEP:
+            return f"{size:.3g} {unit}"
+        size /= _SIZE_STEP
+    return f"{size:.3g} {_SIZES[-1]}"

@@ -17,7 +17,7 @@ import pandas as pd
 
 from nbdeploy.exceptions import SignatureError
 
-__all__ = ["RowsForm", "form_of"]
+__all__ = ["RowsForm", "form_of", "plain_values"]
 
 Classes = Sequence[Any] | None
 
@@ -77,6 +77,25 @@ def form_of(rows: Any, *, is_text: Callable[[], bool] = lambda: False) -> RowsFo
     if isinstance(rows, (list, tuple)):
         return RowsForm(_dump(list(rows)), _list)
     return form_of(_converted(rows), is_text=is_text)
+
+
+def plain_values(values: Any) -> Any:
+    """Give the values of an array, a Series or a list as JSON has them, missing ones as ``None``.
+
+    Examples
+    --------
+    >>> plain_values(np.array([1.0, np.nan])), plain_values("Adelie")
+    ([1.0, None], 'Adelie')
+    """
+    if isinstance(values, pd.DataFrame):
+        values = values.to_numpy()
+    if isinstance(values, (pd.Series, pd.Index)):
+        return _series_values(pd.Series(values))
+    if isinstance(values, np.ndarray):
+        values = _array_values(values)
+    if isinstance(values, (list, tuple)):
+        return [plain_values(value) for value in values]
+    return None if _is_missing(values) else _plain(values)
 
 
 def _converted(rows: Any) -> Any:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from nbdeploy.display.html import visible
+from nbdeploy.display.units import file_size
+
 __all__ = ["SavedModel"]
 
 _SHOWN_GLOBALS = 8
-_UNITS = ("B", "kB", "MB", "GB", "TB")
-_STEP = 1000
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,25 +65,18 @@ class SavedModel:
         known = self.model_type or "unknown model"
         trust = "trusted" if self.trusted else "not trusted"
         lines = [
-            f"SavedModel({known}, {self.format}, {_size(self.size)}, {trust})",
+            f"SavedModel({known}, {self.format}, {file_size(self.size)}, {trust})",
             f"  digest     {self.digest}",
         ]
         if self.python:
             lines.append(f"  saved with {', '.join(self._versions())}")
         if self.globals is not None:
             lines.append(f"  imports    {_shortened(self.globals)}")
-        return "\n".join(lines)
+        # Names come from the file: a control character must not reach a terminal.
+        return "\n".join(map(visible, lines))
 
     def _versions(self) -> list[str]:
         return [f"Python {self.python}", *(f"{name} {v}" for name, v in self.libraries.items())]
-
-
-def _size(number: float) -> str:
-    for unit in _UNITS[:-1]:
-        if number < _STEP:
-            return f"{number:.3g} {unit}"
-        number /= _STEP
-    return f"{number:.3g} {_UNITS[-1]}"
 
 
 def _shortened(names: tuple[str, ...]) -> str:

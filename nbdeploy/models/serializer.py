@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import platform
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +24,17 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+logger = logging.getLogger("nbdeploy")
+
 __all__ = [
     "ModelSerializer",
     "ModelTrustWarning",
     "ModelVersionWarning",
+    "Packed",
     "SavedModel",
     "load_saved",
+    "pack",
+    "same_content",
     "save",
     "snapshot",
 ]
@@ -168,6 +175,58 @@ def save(
     clock
         The time, in UTC.
     """
+    packed = pack(model, format=format, example=example, clock=clock).named(version)
+    file = ModelFile(path)
+    file.replace(packed.data, packed.entry)
+    opened = OpenedFile(file.path, packed.data, packed.entry, format)
+    return opened.describe(trusted=packed.entry.hmac is not None, with_globals=False)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A model as bytes, with what its manifest will say about them.
+
+    Parameters
+    ----------
+    data
+        The bytes.
+    entry
+        What is known about them.
+    """
+
+    data: bytes
+    entry: Entry
+
+    def named(self, version: str | None) -> Packed:
+        """Return the same model under the name of a version, signed by this user if possible."""
+        return replace(self, entry=_signed(replace(self.entry, version=version)))
+
+
+def pack(
+    model: Any,
+    *,
+    format: str = "joblib",  # noqa: A002 -- the chapter's name
+    example: Any = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Packed:
+    """Turn a model into bytes, and write nothing.
+
+    Parameters
+    ----------
+    model
+        Any object that can be pickled.
+    format
+        ``"joblib"``, ``"pickle"`` or ``"skops"``.
+    example
+        Some rows as the model was fitted on.
+    clock
+        The time, in UTC.
+
+    Returns
+    -------
+    Packed
+        Without a signature; see `Packed.named`.
+    """
     check_format(format)
     signature = _learned_signature(model, example)
     data = _DUMPS[format](model)
@@ -180,13 +239,8 @@ def save(
         python=platform.python_version(),
         libraries=_libraries_of(model, data, format),
         signature=signature,
-        version=version,
     )
-    entry, is_signed = _signed(entry)
-    file = ModelFile(path)
-    file.replace(data, entry)
-    opened = OpenedFile(file.path, data, entry, format)
-    return opened.describe(trusted=is_signed, with_globals=False)
+    return Packed(data, entry)
 
 
 def load_saved(
@@ -246,6 +300,37 @@ def snapshot(model: Any) -> tuple[Any, str]:
     return copy, digest_of(data)
 
 
+def same_content(first: OpenedFile, second: bytes) -> bool:
+    """Tell whether two files hold the same model, though their bytes may differ.
+
+    Equal texts that are one object are written once, and after a load more of them are one: the
+    same model may have different bytes before and after its first load. After it they stay. A
+    skops file numbers its objects anew each time.
+
+    Parameters
+    ----------
+    first
+        A file that was admitted.
+    second
+        Bytes of the same format, written by this process.
+    """
+    if first.digest == digest_of(second):
+        return True
+    try:
+        loaded = [_load_again(data, first.format) for data in (first.data, second)]
+        return len({digest_of(pickle_formats.dump_joblib(model)) for model in loaded}) == 1
+    except Exception as error:  # noqa: BLE001 -- code of a model may raise anything
+        logger.debug("Two contents of %s cannot be compared: %s", first.path.name, error)
+        return False
+
+
+def _load_again(data: bytes, format_name: str) -> Any:
+    if format_name == "skops":
+        return skops_format.load_skops(data, skops_format.types_needing_trust(data) or ())
+    is_pickle = format_name == "pickle"
+    return (pickle_formats.load_pickle if is_pickle else pickle_formats.load_joblib)(data)
+
+
 _DUMPS: dict[str, Callable[[Any], bytes]] = {
     "joblib": pickle_formats.dump_joblib,
     "pickle": pickle_formats.dump_pickle,
@@ -276,9 +361,9 @@ def _libraries_of(model: Any, data: bytes, format_name: str) -> dict[str, str]:
     return versions_for(names)
 
 
-def _signed(entry: Entry) -> tuple[Entry, bool]:
+def _signed(entry: Entry) -> Entry:
     try:
-        return entry.signed(TrustStore().sign(entry.payload())), True
+        return entry.signed(TrustStore().sign(entry.payload()))
     except OSError as error:
         notify(
             f"The model is saved, but not signed: no key can be kept ({error}). It will need "
@@ -286,4 +371,4 @@ def _signed(entry: Entry) -> tuple[Entry, bool]:
             "to a folder that you may write to.",
             ModelTrustWarning,
         )
-        return entry, False
+        return entry

@@ -17,6 +17,7 @@ from nbdeploy.exceptions import (
     ServingError,
     SignatureError,
     StoppedError,
+    UnknownPredictionError,
     VersionError,
 )
 
@@ -25,6 +26,7 @@ __all__ = ["ErrorAnswer", "answer_of", "error_of"]
 _STATUS: tuple[tuple[type[NbdeployError], int], ...] = (
     (SignatureError, 422),
     (VersionError, 404),
+    (UnknownPredictionError, 404),
     (OverloadedError, 503),
     (StoppedError, 503),
     (DeadlineError, 504),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbdeploy.exceptions import RequestError, StoppedError
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.batching import MicroBatcher
 from nbdeploy.serving.eager import gathered
 from nbdeploy.serving.routing import Question, Route
+
+if TYPE_CHECKING:
+    from nbdeploy.serving.junction import Junction
 
 __all__ = ["Inference", "InferenceRequest", "Prediction", "check_method"]
 
@@ -21,10 +24,14 @@ class InferenceRequest(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What every protocol encodes: one plain item a row, and the version that answered."""
+    """What every protocol encodes: one plain item a row, and the version that answered.
+
+    The id is for who will tell the truth about it later.
+    """
 
     output: list[Any]
     version: str
+    id: str | None = None
 
 
 class Inference:
@@ -53,6 +60,8 @@ class Inference:
         self.monitor = monitor
         self.batcher = batcher
         self.route = route
+        self.junction: Junction | None = None
+        """Chooses the route while there is more than one, or somebody watches."""
         self._name = name
 
     def current_route(self) -> Route:
@@ -69,9 +78,12 @@ class Inference:
         return self.route
 
     async def predict(self, request: InferenceRequest, *, route: Route | None = None) -> Prediction:
-        """Validate, predict, record; by the given route for a second output of one answer."""
+        """Validate, predict, record; with the route that was chosen already, if one was."""
+        if route is None:
+            if self.junction is not None:
+                return await self.junction.predict(request)
+            route = self.current_route()
         monitor, method = self.monitor, request.method
-        route = route or self.current_route()
         check_method(method, route)
         started = monitor.clock()
         try:

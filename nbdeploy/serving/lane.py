@@ -8,13 +8,25 @@ the same path of a prediction as everything else.
 from __future__ import annotations
 
 import logging
+from urllib.parse import parse_qs
 
 from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.models.signature import Signature
-from nbdeploy.serving.asgi import JSON, STARTED, Receive, Reply, Scope, Send, reply_to, send_reply
+from nbdeploy.serving.asgi import (
+    JSON,
+    STARTED,
+    Headers,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    reply_to,
+    send_reply,
+)
 from nbdeploy.serving.eager import finish
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.inference import Inference, check_method
+from nbdeploy.serving.junction import Junction
 from nbdeploy.serving.protocols import native
 
 __all__ = ["ERROR_ID_HEADER", "GoneError", "PredictionLane", "read_body"]
@@ -38,10 +50,13 @@ class PredictionLane:
     ----------
     inference
         The path of a prediction.
+    watch
+        The junction for callers who want the id of their answer.
     """
 
-    def __init__(self, inference: Inference) -> None:
-        self._inference = inference
+    def __init__(self, inference: Inference, watch: Junction) -> None:
+        self.inference = inference
+        self.watch = watch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -59,29 +74,57 @@ class PredictionLane:
             await send_reply(send, self._explained(error))
         else:
             formats = native.formats_of(scope["headers"])
-            await send_reply(send, await self.respond(method, formats, body))
+            junction = self._junction_of(scope)
+            if junction is not None:
+                key = junction.key_of(scope["headers"], body)
+                reply = await self.respond(method, formats, body, junction, key)
+            else:
+                reply = await self.respond(method, formats, body)
+            await send_reply(send, reply)
 
-    async def respond(self, method: str, formats: native.Formats, body: bytes) -> Reply:
-        """Answer a request whose body is there; any error becomes its answer."""
+    async def respond(
+        self,
+        method: str,
+        formats: native.Formats,
+        body: bytes,
+        junction: Junction | None = None,
+        key: str | None = None,
+    ) -> Reply:
+        """Answer a request whose body is there; any error becomes its answer.
+
+        A junction, where there is one, chooses the version by the key.
+        """
         try:
             request = native.decode(method, formats.body, body, self._signature)
-            prediction = await self._inference.predict(request.inference)
-            version = ((b"x-model-version", prediction.version.encode("latin-1")),)
+            headers: Headers = ()
+            if junction is None:
+                prediction = await self.inference.predict(request.inference)
+            else:
+                prediction = await junction.predict(request.inference, key)
+                if prediction.id is not None:
+                    headers = ((b"x-prediction-id", prediction.id.encode()),)
+            headers = ((b"x-model-version", prediction.version.encode("latin-1")), *headers)
             kind = formats.answer
             answer = native.encode(prediction, request.answer_key, kind)
-            return Reply(200, answer, version, kind.encode() if kind else JSON)
+            return Reply(200, answer, headers, kind.encode() if kind else JSON)
         except NbdeployError as error:
             return self._explained(error)
         except Exception as error:
             logger.exception("A request failed in a way that nobody planned")
             return self._explained(error)
 
+    def _junction_of(self, scope: Scope) -> Junction | None:
+        """Give what chooses the version, or keeps an answer for the truth that will come."""
+        if scope["query_string"] and _wants_id(scope["query_string"]):
+            return self.watch
+        return self.inference.junction
+
     def _signature(self) -> Signature:
-        return self._inference.current_route().signature
+        return self.inference.current_route().signature
 
     def _method_of(self, scope: Scope) -> str:
         method: str = scope["path"].rpartition("/")[2]
-        check_method(method, self._inference.current_route())
+        check_method(method, self.inference.current_route())
         if scope["method"] != "POST":
             message = f"Ask /{method} with POST: the rows are the body."
             raise RequestError(message, status=_NOT_POST)
@@ -91,10 +134,15 @@ class PredictionLane:
         answer = answer_of(error)
         if answer.status == _NOT_POST:
             answer.headers["Allow"] = "POST"
-        recorded = self._inference.monitor.error_id(error)
+        recorded = self.inference.monitor.error_id(error)
         if recorded is not None:
             answer.headers[ERROR_ID_HEADER] = recorded
         return reply_to(answer)
+
+
+def _wants_id(query: bytes) -> bool:
+    values = parse_qs(query.decode("latin-1")).get("with_id", [])
+    return any(value.lower() in {"true", "1"} for value in values)
 
 
 async def read_body(receive: Receive) -> bytes:

@@ -90,8 +90,10 @@ def _not_ready(document: Any) -> Reply:
 def _predicted(
     prediction: Prediction, body: bytes, kind: str = JSON, *more: tuple[bytes, bytes]
 ) -> Reply:
-    version = (b"x-model-version", prediction.version.encode("latin-1"))
-    return Reply(200, body, (version, *more), kind.encode())
+    headers = [(b"x-model-version", prediction.version.encode("latin-1")), *more]
+    if prediction.id is not None:
+        headers.append((b"x-prediction-id", prediction.id.encode()))
+    return Reply(200, body, tuple(headers), kind.encode())
 
 
 def _model(call: Call, context: Context) -> ServedModel:
@@ -188,7 +190,7 @@ async def infer(call: Call, context: Context) -> Reply:
         methods=route.predictor.methods,
     )
     methods = [output.method for output in asked.outputs]
-    predictions = await _predict_all(inference, methods, asked.rows, route)
+    predictions = await _predict_all(inference, methods, asked.rows, call)
     body, json_length = open_inference_answer.encode(asked, predictions, model_name=name)
     if json_length is None:
         return _predicted(predictions[0], body)
@@ -196,14 +198,28 @@ async def infer(call: Call, context: Context) -> Reply:
     return _predicted(predictions[0], body, BINARY, length)
 
 
+async def _predict(inference: Inference, request: InferenceRequest, call: Call) -> Prediction:
+    """Predict with the version that the request, or else chance, chooses."""
+    junction = inference.junction
+    if junction is None:
+        return await inference.predict(request)
+    headers = ((name.encode(), value.encode("latin-1")) for name, value in call.headers.items())
+    return await junction.predict(request, junction.key_of(headers, call.body))
+
+
 async def _predict_all(
-    inference: Inference, methods: Sequence[str], rows: Any, route: Route
+    inference: Inference, methods: Sequence[str], rows: Any, call: Call
 ) -> list[Prediction]:
-    # Several outputs of one answer come from one model, whatever is deployed meanwhile.
-    pinned = route if len(methods) > 1 else None
-    return [
-        await inference.predict(InferenceRequest(method, rows), route=pinned) for method in methods
+    """Ask for several outputs, all of one version, whatever is deployed meanwhile."""
+    route, junction = inference.current_route(), inference.junction
+    first = await _predict(inference, InferenceRequest(methods[0], rows), call)
+    routes = (route,) if junction is None else junction.traffic().routes
+    pinned = next((each for each in routes if each.version == first.version), route)
+    others = [
+        await inference.predict(InferenceRequest(method, rows), route=pinned)
+        for method in methods[1:]
     ]
+    return [first, *others]
 
 
 async def predict_v1(call: Call, context: Context) -> Reply:
@@ -214,7 +230,7 @@ async def predict_v1(call: Call, context: Context) -> Reply:
     request, key = prediction_v1.decode(
         call.body, signature=route.signature, methods=route.predictor.methods
     )
-    prediction = await inference.predict(request)
+    prediction = await _predict(inference, request, call)
     return _predicted(prediction, prediction_v1.encode(prediction, key))
 
 
@@ -232,7 +248,8 @@ async def invocations(call: Call, context: Context) -> Reply:
     _, inference = context.models.find()
     route = inference.current_route()
     rows = mlflow.decode(call.headers.get("content-type"), call.body, signature=route.signature)
-    prediction = await inference.predict(InferenceRequest(route.predictor.methods[0], rows))
+    request = InferenceRequest(route.predictor.methods[0], rows)
+    prediction = await _predict(inference, request, call)
     kind = table_wanted(call.headers.get("accept", ""))
     return _predicted(prediction, mlflow.encode(prediction, kind), kind or JSON)
 

@@ -18,6 +18,7 @@ from starlette.routing import Route as HttpRoute
 from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.protocols.native import dump_json
+from nbdeploy.serving.security import OPEN_PATHS
 
 if TYPE_CHECKING:
     from nbdeploy.serving.service import ModelService
@@ -36,6 +37,8 @@ def add_reading_routes(app: FastAPI) -> None:
         app.add_api_route(path, live)
     for path in _READY:
         app.add_api_route(path, ready)
+    for path in sorted(app.state.service.access.open_paths - OPEN_PATHS):
+        app.add_api_route(path, ready, include_in_schema=False)
     app.add_api_route("/ping", ping)
     app.add_api_route("/model/info", model_info)
     app.add_api_route("/stats", stats)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -27,9 +27,17 @@ from nbdeploy.models.predictor import Predictor, is_of_scikit_learn, predictor_f
 from nbdeploy.models.quick_rows import QuickRows
 from nbdeploy.models.serializer import load_saved
 from nbdeploy.models.signature import Signature
+from nbdeploy.registry.version import ModelVersion
 from nbdeploy.serving.thread_settings import prepare_call
 
-__all__ = ["NOT_COMPILED", "Question", "Route", "route_from_file", "route_from_model"]
+__all__ = [
+    "NOT_COMPILED",
+    "Question",
+    "Route",
+    "route_from_file",
+    "route_from_model",
+    "route_from_version",
+]
 
 logger = logging.getLogger("nbdeploy")
 
@@ -197,7 +205,9 @@ def route_from_model(
     *,
     signature: Signature | None = None,
     example: Any = None,
+    rehearsal: Any = None,
     digest: str = "",
+    version: str | None = None,
     compile: bool = True,  # noqa: A002 -- what deploy() calls it
 ) -> Route:
     """Make the route of a model in memory, and answer its example once.
@@ -210,8 +220,13 @@ def route_from_model(
         What its rows look like; learned from `example` or the model when ``None``.
     example
         Rows that the model was fitted on, or like them; at most 32 are predicted, none is kept.
+    rehearsal
+        Rows to predict before anybody asks, where `example` is not given: nothing is learned of
+        them.
     digest
-        The ``sha256:...`` of the saved model; its start is the version that answers carry.
+        The ``sha256:...`` of the saved model.
+    version
+        What answers carry; the start of the digest when ``None``.
     compile
         Answer few rows without scikit-learn's checks, where that is known to give the same.
 
@@ -227,8 +242,9 @@ def route_from_model(
     predictor = predictor_for(model)
     if signature is None or example is not None:
         signature = Signature.learn(model, example)
-    version = digest.removeprefix("sha256:")[:12] or "1"
-    compiled = _compile(model, signature, example) if compile else NOT_COMPILED
+    version = version or digest.removeprefix("sha256:")[:12] or "1"
+    trial = rehearsal if example is None else example
+    compiled = _compile(model, signature, trial) if compile else NOT_COMPILED
     is_known = is_of_scikit_learn(model)
     route = Route(
         predictor,
@@ -240,7 +256,7 @@ def route_from_model(
         may_block=isinstance(compiled, Declined) and not is_known,
         runs_beside=is_known,
     )
-    return replace(route, seconds=_warm_up(route, example))
+    return replace(route, seconds=_warm_up(route, trial))
 
 
 def _compile(model: Any, signature: Signature, example: Any) -> CompiledModel | Declined:
@@ -280,7 +296,12 @@ def route_from_file(
     known = Signature.from_dict(saved.signature) if saved.signature else None
     try:
         return route_from_model(
-            model, signature=known, example=example, digest=saved.digest, compile=compile
+            model,
+            signature=known,
+            example=example,
+            digest=saved.digest,
+            version=saved.version,
+            compile=compile,
         )
     except SignatureError as error:
         if known is None and example is None:
@@ -292,11 +313,59 @@ def route_from_file(
         raise
 
 
+def route_from_version(
+    version: ModelVersion,
+    *,
+    trust: Any = None,
+    example: Any = None,
+    compile: bool = True,  # noqa: A002 -- what deploy() calls it
+) -> Route:
+    """Make the route of a version: its answers carry the version's name.
+
+    Parameters
+    ----------
+    version
+        What ``ModelVersionControl(...)["1.0"]`` gives.
+    trust
+        See `ModelVersion.load`.
+    example
+        See `route_from_model`; the rows that were kept with the version are predicted without it.
+    compile
+        See `route_from_model`.
+
+    Raises
+    ------
+    ModelFileError
+        If the version is corrupted, not trusted, or cannot be loaded here.
+    """
+    model = version.load(trust=trust)
+    signature = version.signature
+    try:
+        return route_from_model(
+            model,
+            signature=signature,
+            example=example,
+            rehearsal=version.example(),
+            digest=version.digest,
+            version=version.version,
+            compile=compile,
+        )
+    except SignatureError as error:
+        if signature is None and example is None:
+            message = (
+                f"Version {version.version!r} does not tell what its rows look like. Save it with "
+                "save_model_version(..., example=X_train), or pass example= here."
+            )
+            raise SignatureError(message) from error
+        raise
+
+
 def _warm_up(route: Route, example: Any) -> float:
     """Answer before anybody asks, so that mistakes show now; tell the seconds that a row takes."""
     method = route.predictor.methods[0]
     if example is not None:
-        head = example[:_WARM_UP_ROWS] if hasattr(example, "__getitem__") else example
+        is_sliced = hasattr(example, "__getitem__") and not isinstance(example, Mapping)
+        head = example[:_WARM_UP_ROWS] if is_sliced else example
         route.answer(method, route.signature.validate(head))
     try:
         question = route.question(method, [route.signature.example_row()])

@@ -44,6 +44,15 @@ class PredictionRequest(BaseModel):
     features: list[Any] | dict[str, Any]
 
 
+_WITH_ID: dict[str, Any] = {
+    "name": "with_id",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "boolean", "default": False},
+    "description": "Answer with X-Prediction-ID, to tell the truth about it with POST /feedback.",
+}
+
+
 def describe_paths(
     document: dict[str, Any],
     route: Route | None,
@@ -101,6 +110,7 @@ def _operation(method: str, route: Route) -> dict[str, Any]:
         "operationId": method,
         "tags": ["Predict"],
         "description": "One row or many; the answer has one item a row, in the same order.",
+        "parameters": [_WITH_ID],
         "requestBody": {
             "required": True,
             "content": {
@@ -149,7 +159,12 @@ def _answer(method: str) -> dict[str, Any]:
             "X-Model-Version": {
                 "schema": {"type": "string"},
                 "description": "The version of the model that answered.",
-            }
+            },
+            "X-Prediction-ID": {
+                "schema": {"type": "string"},
+                "description": "Names the answer for POST /feedback, where it was asked for or "
+                "several versions are tried.",
+            },
         },
         "content": {
             "application/json": {

@@ -22,25 +22,36 @@ from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.machine import usable_cpus
 from nbdeploy.models.predictor import METHODS
 from nbdeploy.models.signature import Signature
+from nbdeploy.monitoring.contest import Contest
+from nbdeploy.monitoring.feedback import FeedbackLog
 from nbdeploy.monitoring.monitor import ModelMonitor
+from nbdeploy.registry.version import ModelVersion
 from nbdeploy.serving.access_control import AccessControl
 from nbdeploy.serving.asgi import Receive, Scope, Send
 from nbdeploy.serving.batching import MAX_BATCH_ROWS, MicroBatcher
 from nbdeploy.serving.direct_lane import DirectLane
 from nbdeploy.serving.docs_page import add_docs_routes
 from nbdeploy.serving.errors import answer_of
+from nbdeploy.serving.feedback_route import add_feedback_route
 from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference
+from nbdeploy.serving.junction import Junction
 from nbdeploy.serving.lane import PredictionLane
 from nbdeploy.serving.protocol_lane import ProtocolLane
 from nbdeploy.serving.protocol_routes import Context, Endpoint, endpoints
 from nbdeploy.serving.protocols.error_shapes import in_shape_of
 from nbdeploy.serving.reading_routes import add_reading_routes, json_response
-from nbdeploy.serving.routing import Route, route_from_file
+from nbdeploy.serving.routing import Route, route_from_file, route_from_version
 from nbdeploy.serving.schemas import PredictionRequest, describe_paths
-from nbdeploy.serving.security import AccessPolicy, OneTimeCodes, choose_token
+from nbdeploy.serving.security import (
+    AccessPolicy,
+    OneTimeCodes,
+    choose_token,
+    open_paths_of,
+)
 from nbdeploy.serving.served_models import ServedModels
 from nbdeploy.serving.thread_settings import serving_thread
+from nbdeploy.serving.traffic import Traffic
 
 __all__ = ["ModelService", "PredictionRequest"]
 
@@ -79,9 +90,10 @@ class ModelService:
     Parameters
     ----------
     model_path
-        A file that `ModelSerializer.save_model` wrote (or the route of a model in memory).
+        A file that `ModelSerializer.save_model` wrote, or a version: ``versions["1.0"]`` (or the
+        route of a model in memory).
     name
-        What the service is called; the file's stem when ``None``.
+        What the service is called; the file's stem, or what the versions are of, when ``None``.
     trust
         What vouches for a file that this user did not save: its ``"sha256:..."``.
     example
@@ -130,7 +142,7 @@ class ModelService:
 
     def __init__(
         self,
-        model_path: str | os.PathLike[str] | Route,
+        model_path: str | os.PathLike[str] | ModelVersion | Route,
         *,
         name: str | None = None,
         trust: Any = None,
@@ -152,6 +164,12 @@ class ModelService:
         if isinstance(model_path, Route):
             route = model_path
             self.name = name or model_path.predictor.model_type
+        elif isinstance(model_path, ModelVersion):
+            version = model_path
+            self.name = name or version.registry.name
+            self._load_route = lambda: route_from_version(
+                version, trust=trust, example=example, compile=compile
+            )
         else:
             path = Path(model_path)
             self.name = name or path.stem
@@ -174,6 +192,8 @@ class ModelService:
         self.inference = Inference(
             monitor=self.monitor, batcher=self._batcher, name=self.name, route=route
         )
+        self.feedback = FeedbackLog()
+        self._junction = Junction(self.inference, feedback=self.feedback, salt=self.name)
         self._described: tuple[object, dict[str, Any]] | None = None
         self.app = self._application()
         if load:
@@ -187,7 +207,31 @@ class ModelService:
 
     def swap(self, route: Route) -> None:
         """Answer with another model from now on; requests on their way keep the one they had."""
-        self.inference.route = route
+        self.set_traffic(Traffic.to(route))
+
+    def set_traffic(self, traffic: Traffic, contest: Contest | None = None) -> None:
+        """Let other versions answer from now on; requests on their way keep the one they had.
+
+        Parameters
+        ----------
+        traffic
+            Who answers which share.
+        contest
+            Where to collect what each version does, while there is more than one.
+        """
+        if traffic.is_plain:
+            self.inference.route = traffic.primary
+            self.inference.junction = None
+            self._junction.set(None)
+        else:
+            self._junction.set(traffic, contest)
+            self.inference.route = traffic.primary
+            self.inference.junction = self._junction
+
+    @property
+    def contest(self) -> Contest | None:
+        """What each version did since the traffic was parted, or somebody asked for an id."""
+        return self._junction.contest
 
     @property
     def route(self) -> Route:
@@ -213,6 +257,7 @@ class ModelService:
     def info(self) -> dict[str, Any]:
         """Tell what is served: the answer of ``GET /model/info``."""
         route = self.route
+        traffic = self._junction.traffic()
         return {
             "name": self.name,
             "version": route.version,
@@ -222,12 +267,15 @@ class ModelService:
             "input": route.signature.kind,
             "methods": list(route.predictor.methods),
             "classes": route.predictor.classes,
+            "classes_by_version": {each.version: each.predictor.classes for each in traffic.routes},
+            "shares": traffic.shares,
             "digest": route.digest or None,
         }
 
     def close(self) -> None:
         """End the threads that predict."""
         self._batcher.close()
+        self._junction.close()
 
     def __repr__(self) -> str:
         """Say what is served; no address, so that notebooks can be compared."""
@@ -248,9 +296,10 @@ class ModelService:
             redirect_slashes=False,
             lifespan=self._lifespan,
         )
-        app.lane = PredictionLane(self.inference)
+        inference = self.inference
+        app.lane = PredictionLane(inference, self._junction)
         app.spoken = endpoints()
-        context = Context(ServedModels({self.name: self.inference}), self.health)
+        context = Context(ServedModels({self.name: inference}), self.health)
         app.protocols = ProtocolLane(app.spoken, context, self.monitor)
         app.gate = AccessControl(
             app.behind_the_gate,
@@ -263,12 +312,14 @@ class ModelService:
             app.lane,
             gate=app.gate,
             batcher=self._batcher,
-            # Middleware that a user adds sees every request: then there is no shorter way.
-            is_open=lambda: not app.user_middleware,
+            # Middleware that a user adds sees every request, and a junction the whole head of it:
+            # then there is no shorter way.
+            is_open=lambda: inference.junction is None and not app.user_middleware,
         )
         app.add_exception_handler(HTTPException, _http_error)
         app.state.service = self
         add_reading_routes(app)
+        add_feedback_route(app)
         add_docs_routes(app)
         # All verbs, so that an unknown path is not found rather than "not allowed".
         for path in dict.fromkeys(endpoint.path for endpoint in app.spoken):
@@ -320,11 +371,13 @@ def _cores() -> int:
 def access_policy(token: str | None, allowed_hosts: Iterable[str]) -> AccessPolicy:
     """Make the policy of a service whose address nbdeploy does not choose."""
     hosts = frozenset(host.lower() for host in allowed_hosts)
+    paths = open_paths_of(os.environ)
     if token is None:
-        return AccessPolicy(None, loopback_only=False, allowed_hosts=hosts)
+        return AccessPolicy(None, loopback_only=False, allowed_hosts=hosts, open_paths=paths)
     if token == "auto":  # noqa: S105 -- a keyword, not a secret
         token = os.environ.get("NBDEPLOY_TOKEN") or "auto"
-    return AccessPolicy(choose_token(token, host="127.0.0.1"), allowed_hosts=hosts)
+    chosen = choose_token(token, host="127.0.0.1")
+    return AccessPolicy(chosen, allowed_hosts=hosts, open_paths=paths)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -45,7 +45,7 @@ class Snippets(ReprMixin):
         """Write every snippet under its language."""
         parts = (
             Html(
-                element("p", element("strong", language))
+                element("p", language, class_="nbd-label")
                 + element("pre", escape(code, keep="\n"), class_="nbd-copy")
             )
             for language, code in self.by_language()
@@ -73,7 +73,12 @@ class _Key(NamedTuple):
 
 
 def make_snippets(
-    url: str, row: Any, *, token_file: Path | None = None, token_variable: str | None = None
+    url: str,
+    row: Any,
+    *,
+    token_file: Path | None = None,
+    token_variable: str | None = None,
+    certificate: Path | None = None,
 ) -> Snippets:
     r"""Write the snippets of a service.
 
@@ -87,6 +92,8 @@ def make_snippets(
         Where the token can be read, if one is needed: the snippets read it when they run.
     token_variable
         The environment variable that holds the token, for readers who cannot read the file.
+    certificate
+        The file with the certificate of a service that speaks https.
 
     Examples
     --------
@@ -102,11 +109,12 @@ def make_snippets(
         key = _key_in_file(_short(token_file))
     elif token_variable is not None:
         key = _key_in_variable(token_variable)
+    trusted = _short(certificate.absolute()) if certificate is not None else None
     return Snippets(
-        curl=_curl(url, body, key),
-        python=_python(url, row, key),
-        r=_r(url, body, key),
-        javascript=_javascript(url, body, key),
+        curl=_curl(url, body, key, trusted),
+        python=_python(url, row, key, trusted),
+        r=_r(url, body, key, trusted),
+        javascript=_javascript(url, body, key, trusted),
     )
 
 
@@ -140,10 +148,11 @@ def _short(path: Path) -> str:
         return str(path)
 
 
-def _curl(url: str, body: str, key: _Key | None) -> str:
+def _curl(url: str, body: str, key: _Key | None, certificate: str | None) -> str:
     header = f' \\\n  -H "X-API-Key: {key.curl}"' if key else ""
+    trust = f" --cacert {_unquoted_home(certificate)}" if certificate else ""
     return (
-        f"curl {url}/predict \\\n  -H 'Content-Type: application/json'{header} \\\n"
+        f"curl{trust} {url}/predict \\\n  -H 'Content-Type: application/json'{header} \\\n"
         f"  -d {shlex.quote(body)}"
     )
 
@@ -153,22 +162,25 @@ def _unquoted_home(path: str) -> str:
     return f"~/{shlex.quote(path[2:])}" if path.startswith("~/") else shlex.quote(path)
 
 
-def _python(url: str, row: Any, key: _Key | None) -> str:
+def _python(url: str, row: Any, key: _Key | None, certificate: str | None) -> str:
     lines = ["from nbdeploy import Client"]
-    argument = ""
-    if key:
-        needed = "import os\n" if key.python.startswith("os.") else "from pathlib import Path"
-        lines.insert(0, needed)
-        argument = f", token={key.python}"
+    values = {"token": key.python if key else None}
+    values["certificate"] = f"Path({certificate!r})" if certificate else None
+    argument = "".join(f", {name}={value}" for name, value in values.items() if value)
+    if "Path(" in argument:
+        lines.insert(0, "from pathlib import Path")
+    if "os.environ" in argument:
+        lines.insert(0, "import os\n")
     call = f"Client({url!r}{argument}).predict({[row] if not isinstance(row, dict) else row!r})"
     return "\n".join([*lines, "", call])
 
 
-def _r(url: str, body: str, key: _Key | None) -> str:
+def _r(url: str, body: str, key: _Key | None, certificate: str | None) -> str:
+    trust = f"\n  req_options(cainfo = {json.dumps(certificate)}) |>" if certificate else ""
     header = f'\n  req_headers("X-API-Key" = {key.r}) |>' if key else ""
     return (
         "library(httr2)\n"
-        f'request("{url}/predict") |>{header}\n'
+        f'request("{url}/predict") |>{trust}{header}\n'
         f'  req_body_raw({_r_text(body)}, type = "application/json") |>\n'
         "  req_perform() |> resp_body_json()"
     )
@@ -179,9 +191,11 @@ def _r_text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _javascript(url: str, body: str, key: _Key | None) -> str:
+def _javascript(url: str, body: str, key: _Key | None, certificate: str | None) -> str:
     headers = '"Content-Type": "application/json"'
     lines: list[str] = []
+    if certificate:
+        lines.append(f"// Start with NODE_EXTRA_CA_CERTS={_unquoted_home(certificate)} node ...")
     if key:
         lines += key.javascript_imports
         headers += f', "X-API-Key": {key.javascript}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
 from dataclasses import replace
@@ -79,11 +80,30 @@ def has_solution(cell: Cell) -> bool:
 
 
 def _without_solution(cell: Cell) -> Cell:
-    """Cut what follows the marker, and leave a stub where it stood."""
+    """Cut what follows the marker, and leave a stub where it stood.
+
+    What the solution defines for the cells below is there all the same, as ``name = ...``: a check
+    can then say that it waits for it.
+    """
     marker = _MARKER.search(cell.text)
     if cell.kind != "code" or marker is None:
         return cell
-    return replace(cell, text=f"{cell.text[: marker.start()]}{marker['indent']}{STUB}")
+    names = [] if marker["indent"] else _defined(cell.text[marker.end() :])
+    stubs = [f"{name} = {STUB}" for name in names] or [f"{marker['indent']}{STUB}"]
+    return replace(cell, text=cell.text[: marker.start()] + "\n".join(stubs))
+
+
+def _defined(code: str) -> list[str]:
+    """List the names that statements define for what follows, loops and private names aside."""
+    names: dict[str, None] = {}
+    for statement in ast.parse(code).body:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            names[statement.name] = None
+        elif isinstance(statement, ast.Assign):
+            parts = (node for target in statement.targets for node in ast.walk(target))
+            stored = (node for node in parts if isinstance(getattr(node, "ctx", None), ast.Store))
+            names |= {node.id: None for node in stored if isinstance(node, ast.Name)}
+    return [name for name in names if not name.startswith("_")]
 
 
 def _without_marker(cell: Cell) -> Cell:

@@ -94,3 +94,54 @@ def test_the_docs_page_works_without_internet(chromium, penguins_url):
     assert all(url.startswith((penguins_url, "data:")) for url in asked)
     assert [line for line in said if "Refused" in line or "violates" in line] == []
     context.close()
+
+
+COMPARE = """
+import itertools
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
+from nbdeploy import Client, deploy
+
+X, y = load_iris(return_X_y=True, as_frame=True)
+good = LogisticRegression(max_iter=500).fit(X, y)
+shy = DecisionTreeClassifier(max_depth=1).fit(X, y)
+other = DecisionTreeClassifier(max_depth=2).fit(X, y)
+service = deploy(shy, name="iris", example=X)
+"""
+TRAFFIC = """
+with Client(service.url) as client:
+    for row in itertools.islice(itertools.cycle(range(150)), 600):
+        _, prediction_id = client.predict(X.iloc[[row]], with_id=True)
+        client.feedback(prediction_id, [int(y[row])])
+"""
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_the_comparison_of_versions_is_readable_in_the_theme(lab, theme):
+    kind = theme.rpartition(" ")[2].lower()
+    cells = [
+        COMPARE,
+        'service.split({"1.0": shy, "1.1": good}, weights=[0.7, 0.3])\nservice.shadow(other)',
+        TRAFFIC + "import time; time.sleep(0.5)",
+        "service.compare()",
+    ]
+    notebook = lab.open(cells, theme=theme, name=f"compare-{kind}")
+    notebook.run_all()
+    card = notebook.output(3).locator(".nbd-comparison")
+    card.wait_for()
+    notebook.screenshot(f"compare-{kind}", notebook.output(3))
+
+    assert "1.1 is better than 1.0: its accuracy is higher by" in card.inner_text()
+    assert "The shadow" not in notebook.output(1).inner_text()
+    background = luminance(style(notebook.page.locator(".jp-Notebook"), "backgroundColor"))
+    for part in (
+        card.locator("strong"),
+        card.locator("td").first,
+        card.locator(".nbd-quiet").first,
+    ):
+        assert abs(luminance(style(part, "color")) - background) > 0.3
+    # Nothing is cut off: all columns are in view.
+    for box in card.locator(".nbd-scroll").all():
+        assert box.evaluate("node => node.scrollWidth <= node.clientWidth")
+    notebook.close()

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from nbdeploy.display.card import ServiceCard
+from nbdeploy.monitoring.comparison import compare_contest
+from nbdeploy.monitoring.contest import Contest
 from nbdeploy.monitoring.monitor import ModelMonitor
+from nbdeploy.monitoring.scores import ACCURACY
+from nbdeploy.monitoring.shadow import ShadowLog
 from tests.hostile import HOSTILE
 
 pytestmark = pytest.mark.browser
 
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 LAB = Path(sys.prefix, "share/jupyter/nbconvert/templates/lab/static")
 CURL = "curl http://127.0.0.1:43210/predict \\\n  -d '{\"features\": [5.8, 3.0, 4.35, 1.3]}'"
 
@@ -49,28 +49,12 @@ TOUCH_EVERYTHING = """() => document.querySelectorAll('.nbdeploy *').forEach(ele
     element.tagName === 'A' && event === 'click' || element.dispatchEvent(new Event(event))))"""
 
 
-@pytest.fixture(scope="module")
-def browser():
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        message = "there is no Chromium on this machine"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def open_page(browser):
+def open_page(chromium):
     pages = []
 
     def open_page(html, *, theme=None, scheme="light", width=900):
-        page = browser.new_page(viewport={"width": width, "height": 700}, color_scheme=scheme)
+        page = chromium.new_page(viewport={"width": width, "height": 700}, color_scheme=scheme)
         page.route("**", lambda route: route.abort())
         page.set_content(in_lab(html, theme) if theme else html)
         pages.append(page)
@@ -116,12 +100,23 @@ def monitor():
     return monitor.to_html()
 
 
+def comparison():
+    contest = Contest({"1.0": 0.9, "1.1": 0.1}, ACCURACY)
+    contest.shadow = ShadowLog("1.2")
+    contest.shadow.compare(["a", "b"], ["a", "a"])
+    for number in range(400):
+        version = "1.0" if number % 2 else "1.1"
+        contest.ended(version, number / 1000, "answered")
+        contest.judge(version, ["a"], ["a" if number % 3 else "b"])
+    return compare_contest(contest).to_html()
+
+
 @pytest.mark.parametrize(
     ("theme", "scheme"),
     [("light", "light"), ("light", "dark"), ("dark", "light"), (None, "light"), (None, "dark")],
 )
 def test_all_text_is_readable_in_every_theme(open_page, theme, scheme):
-    html = card() + card(state="stopped", browser_url=None) + monitor()
+    html = card() + card(state="stopped", browser_url=None) + monitor() + comparison()
     page = open_page(html, theme=theme, scheme=scheme)
     contrasts = page.evaluate(CONTRASTS)
     assert len(contrasts) > 40
@@ -138,7 +133,7 @@ def test_a_theme_of_jupyterlab_wins_over_the_colours_of_the_system(open_page):
 def test_nothing_is_wider_than_a_narrow_cell(open_page, theme):
     word = HOSTILE["long word"]
     hostile = card(name=word, version=word, who_may_call=word, curl=word, notes=(word,), url=word)
-    page = open_page(hostile + card() + monitor(), theme=theme, width=600)
+    page = open_page(hostile + card() + monitor() + comparison(), theme=theme, width=600)
     assert page.evaluate("document.documentElement.scrollWidth") <= 600
     inside = "e => Math.max(...[...e.children].map(c => c.getBoundingClientRect().right))"
     for root in page.locator(".nbdeploy").all():

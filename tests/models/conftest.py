@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -19,16 +16,6 @@ def config_folder(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("config")
     monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(folder))
     return folder
-
-
-@pytest.fixture
-def as_somebody_else(tmp_path_factory, monkeypatch):
-    """Become another user, with another key."""
-
-    def change():
-        monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path_factory.mktemp("other")))
-
-    return change
 
 
 @pytest.fixture(scope="session")
@@ -60,20 +47,3 @@ def marker(tmp_path):
 @pytest.fixture
 def bomb(marker):
     return Bomb(marker)
-
-
-@pytest.fixture
-def run_script(tmp_path):
-    """Run code as the ``__main__`` of a fresh process; what it prints comes back."""
-
-    def run(code, *arguments):
-        script = tmp_path / f"script-{len(list(tmp_path.glob('script-*')))}.py"
-        script.write_text(textwrap.dedent(code))
-        command = [sys.executable, "-W", "error", str(script), *map(str, arguments)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    return run

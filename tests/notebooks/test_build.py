@@ -7,6 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from builder.command import main
+from builder.notebook import compose
+from builder.source import Cell, Source
 
 LESSON = """\
 # %% [markdown]
@@ -199,7 +201,7 @@ def test_an_exercise_has_stubs_instead_of_solutions_and_no_outputs(built):
     codes = [c for c in notebook(built / "exercises/ex1.ipynb").cells if c.cell_type == "code"]
     assert [cell.source for cell in codes] == [
         "def add_one(number):\n    ...  # your code here",
-        "...  # your code here",
+        "answer = ...  # your code here",
         "assert answer == 2",
     ]
     assert all(cell.outputs == [] and cell.execution_count is None for cell in codes)
@@ -210,6 +212,29 @@ def test_a_solution_has_the_code_without_the_marker_and_its_outputs(built):
     codes = [cell for cell in solved.cells if cell.cell_type == "code"]
     assert codes[0].source == "def add_one(number):\n    return number + 1"
     assert codes[1].outputs[0].text == "2\n"
+
+
+@pytest.mark.parametrize(
+    ("solution", "stub"),
+    [
+        ("a = 1", "a = ..."),
+        ("a = b = 1\na = 2", "a = ...\nb = ..."),
+        ("(a, b), _c = (1, 2), 3", "a = ...\nb = ..."),
+        ("def f():\n    inner = 1\n\n\nclass C:\n    x = 1", "f = ...\nC = ..."),
+        ("for n in range(3):\n    a = n", "..."),
+        ("print(1)", "..."),
+        ("before['a'] = 1", "..."),
+        ("box = {}\nbox['a'] = 1\nbox.b = 2", "box = ..."),
+    ],
+)
+def test_what_a_solution_defines_is_a_stub_that_a_check_can_name(solution, stub):
+    cell = Cell("code", f"before = 0\n# solution\n{solution}")
+    source = Source(Path("exercises/ex.py"), (cell,))
+
+    exercise, _ = (compose(source, edition) for edition in source.editions())
+
+    written = stub.replace("...", "...  # your code here")
+    assert exercise.cells[0].source == f"before = 0\n{written}"
 
 
 def test_an_exercise_without_anything_to_solve_is_refused(tree, capsys):

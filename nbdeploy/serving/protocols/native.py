@@ -7,8 +7,11 @@ Content-Type rows may come as a table (CSV, npy, Arrow, Parquet), and by Accept 
 
 from __future__ import annotations
 
+import gc
 import json
+import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -18,6 +21,7 @@ import orjson
 from nbdeploy.exceptions import RequestError
 from nbdeploy.models.signature import Signature
 from nbdeploy.serving.inference import InferenceRequest, Prediction
+from nbdeploy.serving.protocols.sizes import check_json_size
 from nbdeploy.serving.protocols.tables import TABLES, is_table, read_table, write_table
 
 __all__ = [
@@ -30,6 +34,10 @@ __all__ = [
     "table_wanted",
 ]
 
+_LARGE = 4 * 1024
+_SMALL = 64 * 1024
+_MOST_DIGITS = 300
+_BEYOND_JSON = re.compile(rb"NaN|Infinity|\\u[dD][89a-fA-F]")
 _SHAPES = 'Expected {"features": row or rows}, {"instances": [rows]} or a list of records.'
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 _ANY = frozenset({b"*/*", b"application/json"})
@@ -110,7 +118,8 @@ def decode(
     Raises
     ------
     RequestError
-        415 if it is neither JSON nor a table by its Content-Type, 400 if it is malformed.
+        415 if it is neither JSON nor a table by its Content-Type, 413 if it holds too many rows
+        or values, 400 if it is malformed.
     """
     if content_type is not None and content_type != b"application/json":
         kind = content_type.decode("latin-1").partition(";")[0].strip().lower()
@@ -119,6 +128,7 @@ def decode(
                 InferenceRequest(method, read_table(kind, body, signature())), "prediction"
             )
         check_content_type(content_type)
+    check_json_size(body)
     document = parse_json(body)
     if type(document) is dict:
         key = _only_key(document)
@@ -172,14 +182,35 @@ def check_content_type(content_type: bytes) -> None:
 def parse_json(body: bytes) -> Any:
     """Parse JSON, and what Python writes beyond it: NaN, Infinity, lone surrogates."""
     try:
-        return orjson.loads(body)
+        return orjson.loads(body) if len(body) < _LARGE else _parse_uncollected(body)
     except orjson.JSONDecodeError as error:
+        # Its words before and since version 3.13.
+        if "ecursion limit" in error.msg or "depth limit" in error.msg:
+            message = "The body is nested too deeply. " + _SHAPES
+            raise RequestError(message) from None
         problem = f"{error.msg} at position {error.pos}"
+    # The slow parser, and what it builds, is paid for only where it may do better.
+    if len(body) <= _SMALL or _BEYOND_JSON.search(body) is not None:
+        with suppress(ValueError, RecursionError):
+            return json.loads(body, parse_int=_whole_number)
+    message = f"The body is not JSON: {problem}."
+    raise RequestError(message) from None
+
+
+def _parse_uncollected(body: bytes) -> Any:
+    """Parse JSON that becomes thousands of lists, all in use, and look for no garbage meanwhile."""
+    if not gc.isenabled():
+        return orjson.loads(body)
+    gc.disable()
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        message = f"The body is not JSON: {problem}."
-        raise RequestError(message) from None
+        return orjson.loads(body)
+    finally:
+        gc.enable()
+
+
+def _whole_number(digits: str) -> int | float:
+    """Read a whole number; one beyond every float is infinite, as 1e999 is."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def dump_json(document: Any) -> bytes:
