@@ -1,6 +1,7 @@
 """Every model that is compiled, against the plain one."""
 
 import threading
+import warnings
 from functools import cache
 
 import numpy as np
@@ -340,3 +341,19 @@ def test_a_model_of_another_kind_is_declined():
     model = SVC().fit(IRIS, NAMES)
 
     assert compile_model(model, Signature.learn(model, IRIS)).reason == "SVC cannot be compiled."
+
+
+@pytest.mark.parametrize("value", [1e200, -1e200, 1.7e308])
+@pytest.mark.parametrize("kind", [RandomForestRegressor, HistGradientBoostingRegressor])
+def test_huge_numbers_are_ranked_without_a_warning(kind, value):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    model = kind(random_state=0).fit(X, X[:, 0])
+    compiled = compile_model(model, Signature.learn(model, X))
+    row = [[value, 0.0, value]]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        answer = compiled.call("predict", row)
+
+    # Beyond float32 the model refuses: then it is asked itself.
+    assert answer is None or np.isfinite(answer).all()
