@@ -162,8 +162,8 @@ class Floats:
     def check(self, matrix: Matrix) -> Matrix:
         """Return the features if they are certainly taken."""
         flat = matrix.ravel()
-        # The sum of squares is below the bound only if each number is, and it is one call.
-        if flat.dot(flat) < _LARGEST**2:
+        # Of NaN no comparison says yes. (A sum of squares would warn of huge numbers.)
+        if flat.max() < _LARGEST and flat.min() > -_LARGEST:
             return matrix
         fits = np.abs(matrix) < _LARGEST
         if self.takes_nan:
