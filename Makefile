@@ -33,6 +33,7 @@ acceptance: $(VENV)/.for-test
 bench: $(VENV)/.for-test
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/bench.py $(BENCH)
+	$(BIN)/python benchmarks/busy_cell.py $(filter --quick,$(BENCH))
 	$(BIN)/python benchmarks/formats.py $(filter --write,$(BENCH))
 	$(BIN)/python benchmarks/profile_request.py $(filter --write,$(BENCH))
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import ssl
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +17,6 @@ import httpx2 as httpx
 from nbdeploy.exceptions import DeadlineError, NbdeployError, RequestError, UnreachableError
 from nbdeploy.models.forms import form_of, plain_values
 from nbdeploy.models.predictor import METHODS
-from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.scaling.balanced_transport import BalancedTransport
 from nbdeploy.scaling.load_balancer import LoadBalancer, checked_strategy
 from nbdeploy.scaling.tls_trust import trust_of
@@ -322,7 +321,7 @@ def _balancer(urls: Iterable[str]) -> LoadBalancer:
 
 
 class LocalClient(Client):
-    """The client of a service in this very process: it tells why the model raised.
+    """The client of a service that this process started: it tells why the model raised.
 
     Parameters
     ----------
@@ -330,8 +329,8 @@ class LocalClient(Client):
         Where the service is.
     token
         The service's token; ``None`` when it asks for none.
-    monitor
-        The service's monitor, which keeps the errors of the model.
+    cause_of
+        Gives what the model raised, by the id of the error.
     certificate
         The file with the service's certificate, when it speaks https.
     """
@@ -341,18 +340,17 @@ class LocalClient(Client):
         url: str,
         *,
         token: str | None,
-        monitor: ModelMonitor,
+        cause_of: Callable[[str], BaseException | None],
         certificate: Path | None = None,
     ) -> None:
         super().__init__(url, token=token or "", certificate=certificate)
-        self._monitor = monitor
+        self._cause_of = cause_of
 
     def _error(self, response: httpx.Response, document: Any) -> NbdeployError:
         error = super()._error(response, document)
-        recorded = self._monitor.find_error(response.headers.get(ERROR_ID_HEADER, ""))
-        if recorded is not None and recorded.exception is not None:
-            # The server's error is this one's twin; the model's own stands behind it.
-            error.__cause__ = recorded.exception.__cause__
+        error_id = response.headers.get(ERROR_ID_HEADER)
+        if error_id is not None:
+            error.__cause__ = self._cause_of(error_id)
         if error.__cause__ is not None:
             # Over HTTP nobody hears what the model said. Here it stands under the last line of a
             # long traceback, where everybody looks first.

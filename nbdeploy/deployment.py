@@ -19,7 +19,8 @@ from nbdeploy.display.cells import current_cell, show
 from nbdeploy.display.html import visible
 from nbdeploy.display.link import BrowserLink
 from nbdeploy.display.mime import ReprMixin
-from nbdeploy.exceptions import SignatureError, StoppedError
+from nbdeploy.exceptions import ServingError, SignatureError, StoppedError
+from nbdeploy.machine import usable_cpus
 from nbdeploy.models.compiled import Declined
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
@@ -27,10 +28,15 @@ from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
 from nbdeploy.registry.version import ModelVersion
 from nbdeploy.registry.version_control import ModelVersionControl
+from nbdeploy.scaling.autoscaler import AutoScaler
 from nbdeploy.scaling.capacity import Capacity
 from nbdeploy.scaling.load_result import LoadResult
 from nbdeploy.scaling.load_rows import bodies_of
 from nbdeploy.scaling.load_test import Target, load_service
+from nbdeploy.scaling.place import checked_place, start_service
+from nbdeploy.scaling.policies import Policy
+from nbdeploy.scaling.replica_report import ReplicaReport
+from nbdeploy.scaling.service_autoscaler import autoscaler_of
 from nbdeploy.serving.addresses import address_of, browser_note, browser_page, surroundings
 from nbdeploy.serving.names import checked_name, name_from
 from nbdeploy.serving.rehearsal import few_of
@@ -48,7 +54,6 @@ from nbdeploy.serving.security import (
     is_loopback,
     is_shared_machine,
 )
-from nbdeploy.serving.server import BackgroundServer
 from nbdeploy.serving.service import ModelService
 from nbdeploy.serving.snippets import Snippets, make_snippets
 from nbdeploy.serving.token_file import remove_token, write_token
@@ -76,8 +81,28 @@ class _Options:
     batch_timeout: float
     max_concurrency: int | None
     max_queue: int
+    where: str
     ssl_certfile: Path | None
     ssl_keyfile: Path | None
+
+    def of_service(self) -> dict[str, Any]:
+        """Give what a `ModelService` takes of it."""
+        return {
+            "timeout": self.timeout,
+            "max_batch_size": self.max_batch_size,
+            "batch_timeout": self.batch_timeout,
+            "max_concurrency": self.max_concurrency,
+            "max_queue": self.max_queue,
+        }
+
+    def of_server(self) -> dict[str, Any]:
+        """Give what a server takes of it."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "ssl_certfile": self.ssl_certfile,
+            "ssl_keyfile": self.ssl_keyfile,
+        }
 
 
 @dataclass(frozen=True)
@@ -109,11 +134,12 @@ def deploy(
     max_concurrency: int | None = None,
     max_queue: int = 1024,
     timeout: float = 30.0,
+    where: str = "kernel",
     store_example: bool = True,
     ssl_certfile: str | os.PathLike[str] | None = None,
     ssl_keyfile: str | os.PathLike[str] | None = None,
 ) -> Deployment:
-    """Serve a model over HTTP from this process, and return at once.
+    """Serve a model over HTTP, and return at once.
 
     The service answers in the background: the notebook goes on. Deploying under the same name
     again swaps the model behind the same URL, and no request is lost. The model is copied by one
@@ -162,6 +188,10 @@ def deploy(
         Requests that may wait; more are refused with 503.
     timeout
         Seconds until a request is given up.
+    where
+        ``"kernel"`` serves from this process. ``"process"`` serves from one of its own, which ends
+        with this one: a busy cell then costs callers nothing. It takes seconds to start, and
+        needs a model that can be saved.
     store_example
         Keep at most 32 rows of `example` in memory: versions that come later are asked them
         before they go live.
@@ -209,6 +239,7 @@ def deploy(
         batch_timeout=batch_timeout,
         max_concurrency=max_concurrency,
         max_queue=max_queue,
+        where=checked_place(where, copy=copy),
         ssl_certfile=Path(ssl_certfile) if ssl_certfile is not None else None,
         ssl_keyfile=Path(ssl_keyfile) if ssl_keyfile is not None else None,
     )
@@ -254,6 +285,8 @@ class Deployment(TrafficVerbs, ReprMixin):
         self.name = service.name
         self._recipe = recipe
         self._start(service, options)
+        self._scaled_to = 0
+        self._scaler: AutoScaler | None = None
         self._traffic = TrafficDesk(service, recipe.example)
 
     @property
@@ -263,8 +296,8 @@ class Deployment(TrafficVerbs, ReprMixin):
 
     @property
     def monitor(self) -> ModelMonitor:
-        """What the service did, in numbers."""
-        return self._service.monitor
+        """What the service did, in numbers; a read-only copy if another process serves."""
+        return self._control.monitor()
 
     @property
     def url(self) -> str:
@@ -274,6 +307,12 @@ class Deployment(TrafficVerbs, ReprMixin):
     @property
     def _desk(self) -> TrafficDesk:
         self._require_running()
+        if self._options.where == "process":
+            message = (
+                f"The traffic of {self.name!r} is parted only where='kernel' serves it: deploy it "
+                "there, or deploy() the new model under the same name."
+            )
+            raise ServingError(message)
         return self._traffic
 
     def _make_route(self, model: Any) -> Route:
@@ -333,7 +372,7 @@ class Deployment(TrafficVerbs, ReprMixin):
 
     def stats(self) -> dict[str, Any]:
         """Summarize what was asked: the keys of `ModelMonitor.get_statistics`."""
-        return self.monitor.get_statistics()
+        return self._control.statistics()
 
     def logs(self) -> list[str]:
         """Return the last lines that the server logged, the oldest first."""
@@ -341,7 +380,72 @@ class Deployment(TrafficVerbs, ReprMixin):
 
     def errors(self) -> list[RecordedError]:
         """Return the last failed requests, the oldest first, with their tracebacks."""
-        return self.monitor.errors()
+        return self._control.errors()
+
+    def scale(self, replicas: int) -> ReplicaReport:
+        """Let so many processes answer, behind the same URL.
+
+        A process that dies is replaced, and what it was asked is answered by another. More are
+        ready when this returns; those too many first finish what they do.
+
+        Parameters
+        ----------
+        replicas
+            How many; 0 lets the model answer in this process again.
+
+        Raises
+        ------
+        ScalingError
+            If they do not come up; what answered before goes on.
+
+        Examples
+        --------
+        >>> with deploy(lambda rows: rows[:, 0] * 2, name="two", example=[[0.0], [1.5]]) as service:
+        ...     print(service.scale(1))
+        ...     service.predict([[3.0]])
+        1 replica answers.
+        [6.0]
+        """
+        self._require_running()
+        self._end_autoscaling()
+        return self._resize(replicas)
+
+    def autoscale(
+        self,
+        *,
+        min_replicas: int = 1,
+        max_replicas: int = 4,
+        policy: Policy | str = "concurrency",
+        target_cpu: float = 70.0,
+    ) -> AutoScaler:
+        """Let the number of replicas follow the load, until `scale` sets one or it is stopped.
+
+        Parameters
+        ----------
+        min_replicas, max_replicas
+            The bounds.
+        policy
+            ``"concurrency"``: one request in flight for each replica; ``"hpa"``, ``"threshold"``;
+            or a policy of `nbdeploy.scaling` with its own numbers.
+        target_cpu
+            For the policies of CPU, in percent of this machine, the notebook included.
+
+        Returns
+        -------
+        AutoScaler
+            It looks and acts in the background: ``history()``, ``stop()``.
+        """
+        self._require_running()
+        self._end_autoscaling()
+        self._scaler = autoscaler_of(
+            _Replicas(self),
+            lambda: self.monitor,
+            min_replicas=min_replicas,
+            max_replicas=max_replicas,
+            policy=policy,
+            target_cpu=target_cpu,
+        )
+        return self._scaler
 
     def load_test(
         self,
@@ -393,6 +497,7 @@ class Deployment(TrafficVerbs, ReprMixin):
             self.url,
             bodies_of(drawn, self._service.signature),
             token=self._service.access.token,
+            replicas=lambda: self._scaled_to,
             certificate=None if certificate is None else str(certificate),
         )
         return load_service(
@@ -420,7 +525,7 @@ class Deployment(TrafficVerbs, ReprMixin):
         self._require_running()
         if self._service.access.token is None:
             return BrowserLink(self.name, browser_page(self._address, "docs"))
-        path = f"{LOGIN_PATH.lstrip('/')}?code={self._service.codes.issue()}"
+        path = f"{LOGIN_PATH.lstrip('/')}?code={self._control.issue_code()}"
         return BrowserLink(self.name, browser_page(self._address, path))
 
     def try_it(self) -> TryIt:
@@ -434,11 +539,13 @@ class Deployment(TrafficVerbs, ReprMixin):
 
     def stop(self) -> None:
         """Let requests in flight finish, at most 10 seconds, then end; again does nothing."""
+        self._end_autoscaling()
         with _lock:
             if _live.get(self.name) is self:
                 del _live[self.name]
         self._traffic.close()
         self._server.stop()
+        self._control.close()
         self._client.close()
         remove_token(self.name)
 
@@ -481,24 +588,24 @@ class Deployment(TrafficVerbs, ReprMixin):
         self._options = options
         self._notes: tuple[str, ...] = ()
         self._shown_in: str | None = None
-        self._server = BackgroundServer(
-            service.app,
-            name=self.name,
-            host=options.host,
-            port=options.port,
-            websockets=False,
-            ssl_certfile=options.ssl_certfile,
-            ssl_keyfile=options.ssl_keyfile,
-        ).start()
+        self._server, self._control = start_service(
+            service,
+            where=options.where,
+            server_options=options.of_server(),
+            service_options=options.of_service(),
+        )
         self._address = address_of(self.url, surroundings())
         token = service.access.token
         self._token_file = write_token(self.name, token) if token is not None else None
         self._client = LocalClient(
-            self.url, token=token, monitor=service.monitor, certificate=options.ssl_certfile
+            self.url,
+            token=token,
+            cause_of=self._control.cause_of,
+            certificate=options.ssl_certfile,
         )
 
     def _restart(self, service: ModelService, options: _Options) -> None:
-        old, old_client = self._server, self._client
+        old, old_client, old_control = self._server, self._client, self._control
         if options.port is None and options.host == self._options.host:
             options = replace(options, port=old.port)
         shares_port = options.port == old.port
@@ -508,6 +615,18 @@ class Deployment(TrafficVerbs, ReprMixin):
         self._start(service, options)
         old.stop()
         old_client.close()
+        old_control.close()
+        if self._scaled_to:
+            self._control.scale(self._scaled_to)
+
+    def _resize(self, replicas: int) -> ReplicaReport:
+        self._scaled_to = self._control.scale(replicas)
+        return ReplicaReport(self._scaled_to, usable_cpus())
+
+    def _end_autoscaling(self) -> None:
+        scaler, self._scaler = self._scaler, None
+        if scaler is not None:
+            scaler.stop()
 
     def _show(self, *notes: str) -> None:
         self._notes = notes
@@ -551,6 +670,20 @@ class Deployment(TrafficVerbs, ReprMixin):
             notes=(*self._notes, *_traffic_note(self._traffic), *_speed_note(route)),
             version=route.version,
         )
+
+
+class _Replicas:
+    """The replicas of a deployment, for its autoscaler to start and stop."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+
+    @property
+    def replicas(self) -> int:
+        return self._deployment._scaled_to
+
+    def scale(self, replicas: int) -> None:
+        self._deployment._resize(replicas)
 
 
 def _route_of(
@@ -611,6 +744,7 @@ def _deploy(
         note += " Pass name= to keep several at once."
     running._recipe = recipe
     if _keeps_address(running, options):
+        running._control.bring(route)
         running._traffic.replace(route, recipe.example, service=running._service)
         running._show(note)
         return running
@@ -638,11 +772,7 @@ def _service_for(name: str, route: Route, options: _Options, *, token: str | Non
         route,
         name=name,
         access=policy,
-        timeout=options.timeout,
-        max_batch_size=options.max_batch_size,
-        batch_timeout=options.batch_timeout,
-        max_concurrency=options.max_concurrency,
-        max_queue=options.max_queue,
+        **options.of_service(),
     )
 
 

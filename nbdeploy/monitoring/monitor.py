@@ -222,6 +222,10 @@ class ModelMonitor(ReprMixin):
         """
         self._attached[name] = facts
 
+    def detach(self, name: str) -> None:
+        """Tell it no more; what was not told is no error."""
+        self._attached.pop(name, None)
+
     def errors(self) -> list[RecordedError]:
         """Return the last failures, at most 100, the oldest first."""
         return self._error_log.all()

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from nbdeploy.exceptions import DeadlineError, OverloadedError, StoppedError
 from nbdeploy.serving.call_costs import AT_ONCE_SECONDS, INLINE_SECONDS, CallCosts, Costly
+from nbdeploy.serving.elsewhere import CallsElsewhere, Elsewhere
 from nbdeploy.serving.prediction_thread import PredictionThread
 
 __all__ = ["MAX_BATCH_ROWS", "MicroBatcher", "Work"]
@@ -45,12 +46,15 @@ class Work(Costly, Protocol):
 
 
 class _Waiting:
-    __slots__ = ("deadline", "future", "work")
+    __slots__ = ("allowed", "deadline", "future", "work")
 
-    def __init__(self, work: Work, future: asyncio.Future[list[Any]], deadline: float) -> None:
+    def __init__(
+        self, work: Work, future: asyncio.Future[list[Any]], *, now: float, allowed: float
+    ) -> None:
         self.work = work
         self.future = future
-        self.deadline = deadline
+        self.allowed = allowed
+        self.deadline = now + allowed
 
 
 class MicroBatcher:
@@ -89,13 +93,13 @@ class MicroBatcher:
         self._timeout = timeout
         self._max_rows = max_batch_size
         self._batch_timeout = batch_timeout
-        self._concurrency = concurrency
-        self._wide_concurrency = wide_concurrency or concurrency
+        self._clock = clock
+        self._here = (CallCosts(clock), concurrency, wide_concurrency or concurrency)
         self._queues: OrderedDict[object, deque[_Waiting]] = OrderedDict()
         self._waiting = 0
         self._running: dict[int, list[_Waiting]] = {}
-        self._costs = CallCosts(clock)
         self._calls_at_once = 0
+        self.answer_elsewhere(None)
         self.is_gathering = False
         """Whether somebody gathers the work of several requests, to answer it together."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -104,6 +108,21 @@ class MicroBatcher:
         weakref.finalize(self, _close_all, self._threads)
         self._wakeup: asyncio.Handle | None = None
         self._sweep: asyncio.TimerHandle | None = None
+
+    def answer_elsewhere(self, elsewhere: Elsewhere | None) -> None:
+        """Let calls be made elsewhere from now on, as many at once as are possible there.
+
+        Parameters
+        ----------
+        elsewhere
+            Who answers; ``None`` calls the model here again.
+        """
+        if elsewhere is None:
+            self._costs, self._concurrency, self._wide_concurrency = self._here
+        else:
+            if not isinstance(self._costs, CallsElsewhere) or not self._costs.is_at(elsewhere):
+                self._costs = CallsElsewhere(self._clock, elsewhere)
+            self._concurrency = self._wide_concurrency = elsewhere.concurrency
 
     def answer_at_once(self, work: Work) -> list[Any] | None:
         """Answer work that costs less than to wait for it, if nothing else waits or runs.
@@ -173,8 +192,15 @@ class MicroBatcher:
                 latest[work.key] = (group, rows + work.size)
         return groups
 
-    async def submit(self, work: Work) -> list[Any]:
-        """Run work and wait for its answers.
+    async def submit(self, work: Work, within: float | None = None) -> list[Any]:
+        """Run work and wait for its answers; who stops waiting leaves the queue.
+
+        Parameters
+        ----------
+        work
+            What is asked.
+        within
+            Seconds to the answer, if fewer than the service allows.
 
         Raises
         ------
@@ -189,11 +215,34 @@ class MicroBatcher:
         if loop is not self._loop:
             self._move_to(loop)
         if self._waiting >= self._max_queue:
+            self._make_room()
+        allowed = self._timeout if within is None else min(within, self._timeout)
+        waiting = _Waiting(work, loop.create_future(), now=loop.time(), allowed=allowed)
+        self._enqueue(waiting, loop)
+        try:
+            return await waiting.future
+        except asyncio.CancelledError:
+            self._remove_settled()
+            raise
+
+    def _make_room(self) -> None:
+        """Begin what can begin before the turn of the loop ends; refuse if that is not enough."""
+        if self._wakeup is not None and self._batch_timeout == 0:
+            self._wakeup.cancel()
+            self._dispatch()
+        if self._waiting >= self._max_queue:
             message = f"{self._max_queue} requests wait already; try again in a moment."
             raise OverloadedError(message)
-        waiting = _Waiting(work, loop.create_future(), loop.time() + self._timeout)
-        self._enqueue(waiting, loop)
-        return await waiting.future
+
+    def _remove_settled(self) -> None:
+        """Take out of the queues whoever waits no more."""
+        for key, queue in list(self._queues.items()):
+            left = deque(each for each in queue if not each.future.done())
+            self._waiting -= len(queue) - len(left)
+            if left:
+                self._queues[key] = left
+            else:
+                del self._queues[key]
 
     def stats(self) -> dict[str, Any]:
         """Tell how calls are made: where each kind of work runs, and what a call costs."""
@@ -230,7 +279,9 @@ class MicroBatcher:
             else:
                 # After all that arrived in this turn of the loop.
                 self._wakeup = loop.call_soon(self._dispatch)
-        if self._sweep is None:
+        if self._sweep is None or waiting.deadline < self._sweep.when():
+            if self._sweep is not None:
+                self._sweep.cancel()
             self._sweep = loop.call_at(waiting.deadline, self._expire)
 
     def _dispatch(self) -> None:
@@ -327,10 +378,11 @@ class MicroBatcher:
             if waiting.future.done():
                 continue
             if waiting.deadline <= now:
-                message = f"No answer within {self._timeout:g} s; the request was given up."
+                message = f"No answer within {waiting.allowed:g} s; the request was given up."
                 waiting.future.set_exception(DeadlineError(message))
             elif nearest is None or waiting.deadline < nearest:
                 nearest = waiting.deadline
+        self._remove_settled()
         self._sweep = loop.call_at(nearest, self._expire) if nearest is not None else None
 
 

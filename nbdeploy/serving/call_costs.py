@@ -80,9 +80,10 @@ class CallCosts:
         try:
             return work.run()
         finally:
-            self._learn(work, self._clock() - start)
+            self.learn(work, self._clock() - start)
 
-    def _learn(self, work: Costly, seconds: float) -> None:
+    def learn(self, work: Costly, seconds: float) -> None:
+        """Remember what a call took."""
         key = (work.key, work.size.bit_length())
         # The first call is the likeliest to be interrupted: what was expected of it counts too.
         expected = work.expected_seconds if work.size == 1 else 0.0
@@ -100,13 +101,13 @@ class CallCosts:
                 "method": key[1] if isinstance(key, tuple) else key,
                 "rows": f"up to {2**bits - 1}",
                 "seconds": seconds,
-                "runs": _place(seconds),
+                "runs": self.place_of(seconds),
             }
             for (key, bits), seconds in list(self._seconds.items())
         ]
 
-
-def _place(seconds: float) -> str:
-    if seconds < AT_ONCE_SECONDS:
-        return "on the event loop, at once"
-    return "on the event loop" if seconds < INLINE_SECONDS else "in a thread"
+    def place_of(self, seconds: float) -> str:
+        """Tell where calls run that take so long."""
+        if seconds < AT_ONCE_SECONDS:
+            return "on the event loop, at once"
+        return "on the event loop" if seconds < INLINE_SECONDS else "in a thread"

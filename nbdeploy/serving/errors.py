@@ -14,6 +14,7 @@ from nbdeploy.exceptions import (
     OverloadedError,
     PredictionError,
     RequestError,
+    ScalingError,
     ServingError,
     SignatureError,
     StoppedError,
@@ -29,6 +30,7 @@ _STATUS: tuple[tuple[type[NbdeployError], int], ...] = (
     (UnknownPredictionError, 404),
     (OverloadedError, 503),
     (StoppedError, 503),
+    (ScalingError, 503),
     (DeadlineError, 504),
     (PredictionError, 500),
 )
@@ -62,7 +64,7 @@ def answer_of(error: BaseException) -> ErrorAnswer:
         details = {name: _plain(getattr(error, name)) for name in _SIGNATURE_FIELDS}
     if isinstance(error, OverloadedError):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
-    if isinstance(error, StoppedError):
+    if isinstance(error, (StoppedError, ScalingError)):
         headers["Retry-After"] = "1"
     return _answer(status, type(error).__name__, str(error), details, headers)
 

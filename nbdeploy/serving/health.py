@@ -38,6 +38,10 @@ class Health:
         """
         self._checks[name] = check
 
+    def remove_check(self, name: str) -> None:
+        """Forget a check; one that is not there is no error."""
+        self._checks.pop(name, None)
+
     def fail(self, reason: str) -> None:
         """Be not ready from now on; the reason goes to the log, not to callers."""
         self._failure = reason

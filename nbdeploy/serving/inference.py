@@ -17,10 +17,14 @@ __all__ = ["Inference", "InferenceRequest", "Prediction", "check_method"]
 
 
 class InferenceRequest(NamedTuple):
-    """What every protocol decodes into: a method of the model and rows in any accepted form."""
+    """What every protocol decodes into: a method of the model and rows in any accepted form.
+
+    The caller may want the answer within fewer seconds than the service allows.
+    """
 
     method: str
     rows: Any
+    within: float | None = None
 
 
 class Prediction(NamedTuple):
@@ -88,14 +92,14 @@ class Inference:
         started = monitor.clock()
         try:
             question = route.question(method, request.rows)
-            output = await self._answer(question)
+            output = await self._answer(question, request.within)
         except BaseException:
             with monitor.observe(method, version=route.version, started=started):
                 raise
         monitor.answered(method, started=started, rows=question.size, version=route.version)
         return Prediction(output, route.version)
 
-    async def _answer(self, question: Question) -> list[Any]:
+    async def _answer(self, question: Question, within: float | None) -> list[Any]:
         """Answer at once what costs less than to wait; queue up with the rest."""
         batcher = self.batcher
         if batcher.is_gathering:
@@ -104,7 +108,7 @@ class Inference:
             output = batcher.answer_at_once(question)
         if output is None:
             with self.monitor.in_flight():
-                output = await batcher.submit(question)
+                output = await batcher.submit(question, within)
         return output
 
 

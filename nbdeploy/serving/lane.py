@@ -96,11 +96,14 @@ class PredictionLane:
         """
         try:
             request = native.decode(method, formats.body, body, self._signature)
+            asked = request.inference
+            if formats.within is not None:
+                asked = asked._replace(within=native.seconds_of(formats.within))
             headers: Headers = ()
             if junction is None:
-                prediction = await self.inference.predict(request.inference)
+                prediction = await self.inference.predict(asked)
             else:
-                prediction = await junction.predict(request.inference, key)
+                prediction = await junction.predict(asked, key)
                 if prediction.id is not None:
                     headers = ((b"x-prediction-id", prediction.id.encode()),)
             headers = ((b"x-model-version", prediction.version.encode("latin-1")), *headers)

@@ -17,7 +17,7 @@ from nbdeploy.serving.listener import bind_listener
 from nbdeploy.serving.log_ring import LogRing
 from nbdeploy.serving.server_thread import Application, HostedApplication, ServerThread
 
-__all__ = ["BackgroundServer"]
+__all__ = ["BackgroundServer", "url_of"]
 
 _KEEP_ALIVE = 75
 # Beyond the time for open requests: uvicorn looks at its flags ten times a second, and the
@@ -138,8 +138,7 @@ class BackgroundServer:
     @property
     def url(self) -> str:
         """Where programs on this machine reach it, without a slash at the end."""
-        scheme = "https" if self._ssl_certfile else "http"
-        return f"{scheme}://{_host_in_url(self.host)}:{self.port}"
+        return url_of(self.host, self.port, scheme="https" if self._ssl_certfile else "http")
 
     def logs(self, *, tracebacks: bool = False) -> list[str]:
         """Return the last lines that the server logged, with the time, the oldest first.
@@ -211,6 +210,11 @@ class BackgroundServer:
             while thread is not None and not thread.await_end(0.5):
                 pass
 
+    def adopt_thread(self) -> None:
+        """Keep what the calling thread logs with this server's log, and print under its cell."""
+        if self._thread is not None:
+            self._thread.app.adopt_context()
+
     def pin_to_current_cell(self) -> None:
         """Show from now on under the cell that runs now what the application prints."""
         if self._thread is not None and self._thread.app.cell is not None:
@@ -256,6 +260,17 @@ class BackgroundServer:
             reason = thread.app.report or "the application ended at once"
         message = f"The server {self.name!r} did not start: {reason.rstrip('.')}."
         raise StartupError(message) from cause
+
+
+def url_of(host: str, port: int, *, scheme: str = "http") -> str:
+    """Write where programs on this machine reach a server, without a slash at the end.
+
+    Examples
+    --------
+    >>> url_of("0.0.0.0", 8000)
+    'http://127.0.0.1:8000'
+    """
+    return f"{scheme}://{_host_in_url(host)}:{port}"
 
 
 def _host_in_url(host: str) -> str:

@@ -31,6 +31,7 @@ from nbdeploy.serving.asgi import Receive, Scope, Send
 from nbdeploy.serving.batching import MAX_BATCH_ROWS, MicroBatcher
 from nbdeploy.serving.direct_lane import DirectLane
 from nbdeploy.serving.docs_page import add_docs_routes
+from nbdeploy.serving.elsewhere import Elsewhere
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.feedback_route import add_feedback_route
 from nbdeploy.serving.health import Health
@@ -192,6 +193,7 @@ class ModelService:
         self.inference = Inference(
             monitor=self.monitor, batcher=self._batcher, name=self.name, route=route
         )
+        self._elsewhere: Elsewhere | None = None
         self.feedback = FeedbackLog()
         self._junction = Junction(self.inference, feedback=self.feedback, salt=self.name)
         self._described: tuple[object, dict[str, Any]] | None = None
@@ -219,6 +221,9 @@ class ModelService:
         contest
             Where to collect what each version does, while there is more than one.
         """
+        if self._elsewhere is not None:
+            for route in traffic.routes:
+                self._elsewhere.publish(route)
         if traffic.is_plain:
             self.inference.route = traffic.primary
             self.inference.junction = None
@@ -229,9 +234,31 @@ class ModelService:
             self.inference.junction = self._junction
 
     @property
+    def routes(self) -> tuple[Route, ...]:
+        """The models that answer now, each its share."""
+        return tuple(self._junction.traffic().routes)
+
+    @property
     def contest(self) -> Contest | None:
         """What each version did since the traffic was parted, or somebody asked for an id."""
         return self._junction.contest
+
+    def answer_elsewhere(self, elsewhere: Elsewhere | None) -> None:
+        """Let replicas call the models from now on; ``None`` calls them here again.
+
+        Parameters
+        ----------
+        elsewhere
+            The replicas. Call again when their number has changed.
+        """
+        self._elsewhere = elsewhere
+        self._batcher.answer_elsewhere(elsewhere)
+        if elsewhere is None:
+            self.health.remove_check("replicas")
+            self.monitor.detach("replicas")
+        else:
+            self.health.add_check("replicas", lambda: elsewhere.is_ready)
+            self.monitor.attach("replicas", elsewhere.stats)
 
     @property
     def route(self) -> Route:

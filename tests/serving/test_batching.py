@@ -396,3 +396,129 @@ def test_a_forgotten_batcher_takes_its_threads_and_its_work_along():
 
     assert gone() is None
     assert not thread.is_alive()
+
+
+def test_a_queue_that_looks_full_first_begins_what_can_begin():
+    model = Doubling(**IN_A_THREAD)
+    model.gate.clear()
+    batcher = MicroBatcher(max_queue=1)
+
+    async def main():
+        # All in one turn of the loop: one is called, one waits, the others are refused at once.
+        tasks = [asyncio.create_task(ask(batcher, Numbers(model, [n]))) for n in range(12)]
+        done, _ = await asyncio.wait(tasks, timeout=0.2)
+        model.gate.set()
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        batcher.close()
+        return len(done), answers
+
+    refused, answers = asyncio.run(main())
+
+    assert refused == 10
+    assert sum(isinstance(answer, OverloadedError) for answer in answers) == 10
+    assert answers[:2] == [[0], [2]]
+
+
+def test_whoever_gave_up_leaves_the_queue_to_others_and_is_not_computed():
+    model = Doubling(**IN_A_THREAD)
+    model.gate.clear()
+    batcher = MicroBatcher(max_queue=1)
+
+    async def main():
+        first = asyncio.create_task(ask(batcher, Numbers(model, [1])))
+        await asyncio.to_thread(model.arrived.wait, 10)
+        gone = asyncio.create_task(ask(batcher, Numbers(model, [2])))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.wait([gone])
+        waiting_then = batcher.stats()["waiting"]
+        other = asyncio.create_task(ask(batcher, Numbers(model, [3])))
+        await asyncio.sleep(0)
+        model.gate.set()
+        answers = await asyncio.gather(first, other)
+        batcher.close()
+        return waiting_then, answers
+
+    waiting_then, answers = asyncio.run(main())
+
+    assert waiting_then == 0
+    assert answers == [[2], [6]]
+    assert model.calls == [[1], [3]]
+
+
+def test_a_request_may_allow_less_time_than_the_service():
+    model = Doubling(**IN_A_THREAD)
+    model.gate.clear()
+    batcher = MicroBatcher(max_queue=2, timeout=30)
+
+    async def main():
+        first = asyncio.create_task(batcher.submit(Numbers(model, [1])))
+        await asyncio.to_thread(model.arrived.wait, 10)
+        late = await asyncio.gather(
+            batcher.submit(Numbers(model, [2]), 0.05),
+            batcher.submit(Numbers(model, [3]), 0.02),
+            return_exceptions=True,
+        )
+        waiting_then = batcher.stats()["waiting"]
+        model.gate.set()
+        answer = await first
+        batcher.close()
+        return late, waiting_then, answer
+
+    late, waiting_then, answer = asyncio.run(main())
+
+    assert [type(error) for error in late] == [DeadlineError, DeadlineError]
+    assert "within 0.05 s" in str(late[0])
+    assert waiting_then == 0
+    assert answer == [2]
+    assert model.calls == [[1]]
+
+
+class Replicas:
+    """Answers elsewhere, as many calls at once as it says."""
+
+    is_ready = True
+
+    def __init__(self, concurrency):
+        self.concurrency = concurrency
+        self.asked = []
+        self.together = threading.Barrier(concurrency)
+
+    def answer(self, work):
+        self.together.wait(10)
+        self.asked.append(list(work.rows))
+        return [-row for row in work.rows]
+
+    def publish(self, route):
+        message = "the batcher knows of no models"
+        raise AssertionError(message)
+
+    def stats(self):
+        return {}
+
+
+def test_calls_can_be_made_elsewhere_and_here_again():
+    model = Doubling(**ON_THE_LOOP)
+    batcher = MicroBatcher()
+    replicas = Replicas(3)
+    works = [Numbers(model, [n], can_join=False) for n in range(3)]
+
+    batcher.answer_elsewhere(replicas)
+    assert gather(batcher, works) == [[0], [-1], [-2]]
+    runs = {each["runs"] for each in batcher.stats()["calls"]}
+    batcher.answer_elsewhere(None)
+    assert gather(batcher, works) == [[0], [2], [4]]
+
+    assert sorted(replicas.asked) == [[0], [1], [2]]
+    assert runs == {"in a replica"}
+
+
+def test_what_is_called_elsewhere_is_never_answered_at_once():
+    model = Doubling(seconds=1e-6)
+    batcher = MicroBatcher()
+    assert batcher.answer_at_once(Numbers(model, [1])) == [2]
+
+    batcher.answer_elsewhere(Replicas(1))
+
+    assert batcher.answer_at_once(Numbers(model, [1])) is None
+    assert batcher.answer_together([Numbers(model, [1])]) == [None]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -31,6 +32,7 @@ __all__ = [
     "decode",
     "encode",
     "formats_of",
+    "seconds_of",
     "table_wanted",
 ]
 
@@ -41,6 +43,7 @@ _BEYOND_JSON = re.compile(rb"NaN|Infinity|\\u[dD][89a-fA-F]")
 _SHAPES = 'Expected {"features": row or rows}, {"instances": [rows]} or a list of records.'
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 _ANY = frozenset({b"*/*", b"application/json"})
+TIMEOUT_HEADER = b"x-request-timeout"
 _ANSWER_KEYS = {"features": "prediction", "instances": "predictions"}
 
 
@@ -52,30 +55,61 @@ class NativeRequest(NamedTuple):
 
 
 class Formats(NamedTuple):
-    """How a body is written, and how its answer shall be: media types, ``None`` for JSON."""
+    """How a body is written, and how its answer shall be: media types, ``None`` for JSON.
+
+    Also in how many seconds, as the caller wrote it.
+    """
 
     body: bytes | None = None
     answer: str | None = None
+    within: bytes | None = None
 
 
 JSON_FORMATS = Formats()
 
 
 def formats_of(headers: Iterable[tuple[bytes, bytes]]) -> Formats:
-    """Read Content-Type and Accept.
+    """Read Content-Type, Accept and X-Request-Timeout.
 
     Parameters
     ----------
     headers
         Names in lower case, and values.
     """
-    body = answer = None
+    body = answer = within = None
     for name, value in headers:
         if name == b"content-type":
             body = value
         elif name == b"accept" and value not in _ANY:
             answer = table_wanted(value.decode("latin-1"))
-    return Formats(body, answer) if body is not None or answer is not None else JSON_FORMATS
+        elif name == TIMEOUT_HEADER:
+            within = value
+    is_usual = body is None and answer is None and within is None
+    return JSON_FORMATS if is_usual else Formats(body, answer, within)
+
+
+def seconds_of(within: bytes) -> float:
+    """Read how long a caller waits.
+
+    Raises
+    ------
+    RequestError
+        If it is no number of seconds.
+
+    Examples
+    --------
+    >>> seconds_of(b"0.5")
+    0.5
+    """
+    try:
+        seconds = float(within)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        text = within.decode("latin-1")[:40]
+        message = f"X-Request-Timeout is {text!r}; expected seconds, such as 0.5."
+        raise RequestError(message)
+    return seconds
 
 
 def table_wanted(accept: str) -> str | None:

@@ -1,0 +1,115 @@
+"""A service in a process of its own: the child's side."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from nbdeploy.scaling.kernel_control import KernelControl
+from nbdeploy.scaling.worker import describe_failure, route_of
+from nbdeploy.serving.frames import Channel, ChannelClosedError, Frame
+from nbdeploy.serving.life_line import end_with
+from nbdeploy.serving.security import AccessPolicy
+from nbdeploy.serving.server import BackgroundServer
+from nbdeploy.serving.service import ModelService
+
+__all__ = ["main"]
+
+
+class _ServerProcess:
+    """Serve, and do what the owner asks, until the owner hangs up."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._is_over = False
+        self._does: dict[str, Callable[[Frame], Any]] = {
+            "bring": self._bring,
+            "scale": lambda frame: self._control.scale(frame.document["replicas"]),
+            "statistics": lambda _: self._control.statistics(),
+            "monitor": lambda _: self._control.monitor().to_dict(),
+            "errors": lambda _: self._errors(),
+            "logs": lambda _: self._server.logs(),
+            "code": lambda _: self._control.issue_code(),
+            "stop": self._stop,
+        }
+
+    def serve(self) -> None:
+        """Start the server with the first frame, then do what comes."""
+        self._answer(self._start)
+        while not self._is_over:
+            self._answer(lambda frame: self._does[frame.document["do"]](frame))
+
+    def _answer(self, do: Callable[[Frame], Any]) -> None:
+        frame = self._channel.receive()
+        try:
+            answer = {"result": do(frame)}
+        except Exception as error:  # noqa: BLE001 -- told to whoever asked
+            answer = describe_failure(error)
+        finally:
+            for file in frame.files:
+                with suppress(OSError):
+                    os.close(file)
+        self._channel.send(answer)
+
+    def _start(self, frame: Frame) -> int:
+        wanted = frame.document
+        access = wanted["access"]
+        self._service = ModelService(
+            route_of(frame),
+            name=wanted["name"],
+            access=AccessPolicy(**{**access, "allowed_hosts": frozenset(access["allowed_hosts"])}),
+            **wanted["service_options"],
+        )
+        self._server = BackgroundServer(
+            self._service.app, name=wanted["name"], websockets=False, **wanted["server_options"]
+        ).start()
+        self._control = KernelControl(
+            self._service,
+            timeout=wanted["service_options"]["timeout"],
+            adopt=self._server.adopt_thread,
+        )
+        return self._server.port
+
+    def _bring(self, frame: Frame) -> None:
+        route = route_of(frame)
+        self._control.bring(route)
+        self._service.swap(route)
+
+    def _stop(self, frame: Frame) -> None:
+        self._is_over = True
+        self._server.stop(frame.document["grace"])
+        self._control.close()
+
+    def _errors(self) -> list[dict[str, Any]]:
+        names = ("id", "time", "endpoint", "type", "message", "traceback", "status")
+        return [{name: getattr(each, name) for name in names} for each in self._control.errors()]
+
+
+def main(descriptor: int, life_line: int) -> None:
+    """Serve the owner of a socket.
+
+    Parameters
+    ----------
+    descriptor
+        The socket.
+    life_line
+        What this process ends with.
+    """
+    # The stop button of a notebook reaches the whole group of processes: not this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.set_inheritable(descriptor, False)
+    os.set_inheritable(life_line, False)
+    end_with(life_line)
+    channel = Channel(socket.socket(fileno=descriptor))
+    os.register_at_fork(after_in_child=channel.close)
+    with suppress(ChannelClosedError):
+        _ServerProcess(channel).serve()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A call of a model that hangs shall not keep the process.
+    os._exit(0)
