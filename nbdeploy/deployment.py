@@ -28,12 +28,15 @@ from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
 from nbdeploy.registry.version import ModelVersion
 from nbdeploy.registry.version_control import ModelVersionControl
+from nbdeploy.scaling.autoscaler import AutoScaler
 from nbdeploy.scaling.capacity import Capacity
 from nbdeploy.scaling.load_result import LoadResult
 from nbdeploy.scaling.load_rows import bodies_of
 from nbdeploy.scaling.load_test import Target, load_service
 from nbdeploy.scaling.place import checked_place, start_service
+from nbdeploy.scaling.policies import Policy
 from nbdeploy.scaling.replica_report import ReplicaReport
+from nbdeploy.scaling.service_autoscaler import autoscaler_of
 from nbdeploy.serving.addresses import address_of, browser_note, browser_page, surroundings
 from nbdeploy.serving.names import checked_name, name_from
 from nbdeploy.serving.rehearsal import few_of
@@ -283,6 +286,7 @@ class Deployment(TrafficVerbs, ReprMixin):
         self._recipe = recipe
         self._start(service, options)
         self._scaled_to = 0
+        self._scaler: AutoScaler | None = None
         self._traffic = TrafficDesk(service, recipe.example)
 
     @property
@@ -403,8 +407,45 @@ class Deployment(TrafficVerbs, ReprMixin):
         [6.0]
         """
         self._require_running()
-        self._scaled_to = self._control.scale(replicas)
-        return ReplicaReport(self._scaled_to, usable_cpus())
+        self._end_autoscaling()
+        return self._resize(replicas)
+
+    def autoscale(
+        self,
+        *,
+        min_replicas: int = 1,
+        max_replicas: int = 4,
+        policy: Policy | str = "concurrency",
+        target_cpu: float = 70.0,
+    ) -> AutoScaler:
+        """Let the number of replicas follow the load, until `scale` sets one or it is stopped.
+
+        Parameters
+        ----------
+        min_replicas, max_replicas
+            The bounds.
+        policy
+            ``"concurrency"``: one request in flight for each replica; ``"hpa"``, ``"threshold"``;
+            or a policy of `nbdeploy.scaling` with its own numbers.
+        target_cpu
+            For the policies of CPU, in percent of this machine, the notebook included.
+
+        Returns
+        -------
+        AutoScaler
+            It looks and acts in the background: ``history()``, ``stop()``.
+        """
+        self._require_running()
+        self._end_autoscaling()
+        self._scaler = autoscaler_of(
+            _Replicas(self),
+            lambda: self.monitor,
+            min_replicas=min_replicas,
+            max_replicas=max_replicas,
+            policy=policy,
+            target_cpu=target_cpu,
+        )
+        return self._scaler
 
     def load_test(
         self,
@@ -456,6 +497,7 @@ class Deployment(TrafficVerbs, ReprMixin):
             self.url,
             bodies_of(drawn, self._service.signature),
             token=self._service.access.token,
+            replicas=lambda: self._scaled_to,
             certificate=None if certificate is None else str(certificate),
         )
         return load_service(
@@ -497,6 +539,7 @@ class Deployment(TrafficVerbs, ReprMixin):
 
     def stop(self) -> None:
         """Let requests in flight finish, at most 10 seconds, then end; again does nothing."""
+        self._end_autoscaling()
         with _lock:
             if _live.get(self.name) is self:
                 del _live[self.name]
@@ -576,6 +619,15 @@ class Deployment(TrafficVerbs, ReprMixin):
         if self._scaled_to:
             self._control.scale(self._scaled_to)
 
+    def _resize(self, replicas: int) -> ReplicaReport:
+        self._scaled_to = self._control.scale(replicas)
+        return ReplicaReport(self._scaled_to, usable_cpus())
+
+    def _end_autoscaling(self) -> None:
+        scaler, self._scaler = self._scaler, None
+        if scaler is not None:
+            scaler.stop()
+
     def _show(self, *notes: str) -> None:
         self._notes = notes
         self._server.pin_to_current_cell()
@@ -618,6 +670,20 @@ class Deployment(TrafficVerbs, ReprMixin):
             notes=(*self._notes, *_traffic_note(self._traffic), *_speed_note(route)),
             version=route.version,
         )
+
+
+class _Replicas:
+    """The replicas of a deployment, for its autoscaler to start and stop."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+
+    @property
+    def replicas(self) -> int:
+        return self._deployment._scaled_to
+
+    def scale(self, replicas: int) -> None:
+        self._deployment._resize(replicas)
 
 
 def _route_of(
