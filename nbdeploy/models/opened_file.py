@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from nbdeploy.exceptions import ModelFileError, UnknownFormatError, UntrustedModelError
 from nbdeploy.models.manifest import SUFFIX, Entry, digest_of
 from nbdeploy.models.model_file import ModelFile, format_by_name
+from nbdeploy.models.native_formats import DEFAULT, ENDINGS, FORMATS, globals_in, said_of
 from nbdeploy.models.notices import ModelTrustWarning, notify
-from nbdeploy.models.pickle_globals import pickle_globals
 from nbdeploy.models.saved_model import SavedModel
-from nbdeploy.models.skops_format import is_zip, types_needing_trust
+from nbdeploy.models.skops_format import is_zip
 from nbdeploy.models.skops_types import unreviewed
 from nbdeploy.models.trust import Trust, TrustStore, Voucher, voucher_for
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import os
 
 __all__ = ["FORMATS", "OpenedFile", "check_format", "open_file"]
-
-FORMATS = ("joblib", "pickle", "skops")
 
 _LISTED_GLOBALS = 100
 
@@ -58,9 +56,7 @@ class OpenedFile:
     @cached_property
     def globals(self) -> tuple[str, ...] | None:
         """What loading would import; ``None`` when the list cannot be complete."""
-        if self.format == "skops":
-            return types_needing_trust(self.data)
-        return pickle_globals(self.data, is_joblib=self.format == "joblib")
+        return globals_in(self.data, self.format)
 
     @property
     def runs_nothing(self) -> bool:
@@ -121,7 +117,8 @@ class OpenedFile:
         )
 
     def _refusal(self) -> str:
-        advice = "" if self.format == "skops" else "Ask for format='skops', which holds no code."
+        is_pickle = self.format in (DEFAULT, "pickle")
+        advice = "Ask for format='skops', which holds no code." if is_pickle else ""
         ways = [
             f"  trust={self.digest!r}   loads this content and no other",
             f"  nbdeploy trust {self.path.parent}   records what is there now, once",
@@ -132,10 +129,7 @@ class OpenedFile:
             # It came from beyond this machine, where the command does not reach.
             del ways[1]
         number = "three" if is_here else "two"
-        refusal = (
-            f"{self.path.name} was not saved by you on this machine, and loading it would run "
-            f"what is in it.\n{self._content()}"
-        )
+        refusal = f"{self.path.name} was not saved by you on this machine, and {self._danger()}"
         lines = [
             refusal,
             f"If you know where it comes from, trust it in one of {number} ways:",
@@ -143,6 +137,12 @@ class OpenedFile:
             advice,
         ]
         return "\n".join(lines).rstrip()
+
+    def _danger(self) -> str:
+        harmless = said_of(self.format)
+        if harmless is not None:
+            return f"nobody vouches for it.\n{harmless}"
+        return f"loading it would run what is in it.\n{self._content()}"
 
     def _content(self) -> str:
         if self.globals is None:
@@ -207,15 +207,18 @@ def open_file(path: str | os.PathLike[str], asked: str | None) -> OpenedFile:
 
 def _format_of(data: bytes, entry: Entry | None, path: Path, asked: str | None) -> str:
     if entry is not None:
-        if entry.format not in FORMATS:
+        if entry.format not in ENDINGS:
             message = (
                 f"{path.name}{SUFFIX} says that the model was saved as {entry.format!r}, which "
                 "this version of nbdeploy does not know. Load it with a newer one."
             )
             raise UnknownFormatError(message)
         return entry.format
+    named = format_by_name(path)
+    if asked in (None, DEFAULT) and named is not None and named not in FORMATS:
+        return named
     if is_zip(data):
         return "skops"
-    likely = asked or format_by_name(path) or "joblib"
+    likely = asked or named or DEFAULT
     # What is no archive is a pickle, whatever it is called.
     return "joblib" if likely == "skops" else likely
