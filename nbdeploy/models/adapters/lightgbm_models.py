@@ -111,9 +111,6 @@ def load(data: bytes) -> Any:
         raise ValueError(message)
     model = getattr(lightgbm, note["class"])()
     vars(model).update(note["state"], _Booster=booster, _evals_result={})
-    for name, value in note["state"].items():
-        if name in note["parameters"]:
-            model.set_params(**{name: value})
     if note["classes"] is not None:
         _set_classes(model, note["classes"], note["dtype"])
     return model
@@ -126,12 +123,10 @@ def globals_of(data: bytes) -> tuple[str, ...]:  # noqa: ARG001 -- no file of it
 
 def _note_of(model: Any) -> dict[str, Any]:
     classes = getattr(model, "classes_", None)
-    parameters = model.get_params(deep=False)
     state = {name: _plain(value) for name, value in vars(model).items() if name not in _MADE_ANEW}
     return {
         "class": type(model).__name__,
         "state": state,
-        "parameters": sorted(parameters),
         "classes": None if classes is None else classes.tolist(),
         "dtype": "" if classes is None else str(classes.dtype),
     }
