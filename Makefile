@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 METADATA := pyproject.toml setup.py
 WORKERS ?= 2
+# The build for processors: others take several gigabytes. `TORCH=` leaves its tests out.
+TORCH ?= torch==2.13.0 --extra-index-url https://download.pytorch.org/whl/cpu
 NBVAL := -p nbval --nbval-lax --nbval-cell-timeout=120 --nbval-sanitize-with notebooks/sanitize.cfg
 
 demo: $(VENV)/.for-demo
@@ -26,7 +28,7 @@ lint: $(VENV)/.for-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-acceptance: $(VENV)/.for-test
+acceptance: $(VENV)/.for-test $(VENV)/.for-torch
 	$(BIN)/pytest -m acceptance
 
 # Each compares in one run; `make bench BENCH=--write` also writes the figures into benchmarks/README.md.
@@ -53,6 +55,11 @@ $(VENV)/.for-demo: $(METADATA) | $(VENV)/.created
 $(VENV)/.for-test: $(METADATA) | $(VENV)/.created
 	$(BIN)/python -m pip install --quiet --editable '.[notebooks,test]'
 	touch $@ $(VENV)/.for-demo
+
+# Only here, because it is most of a gigabyte; without it the acceptance tests say what they skip.
+$(VENV)/.for-torch: | $(VENV)/.for-test
+	$(if $(TORCH),$(BIN)/python -m pip install --quiet $(TORCH) || echo 'PyTorch could not be installed: its tests are skipped')
+	touch $@
 
 $(VENV)/.created:
 	@test -n "$(PYTHON)" || { echo 'nbdeploy needs Python 3.11 or newer; set PYTHON=/path/to/python3' >&2; exit 1; }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         SignatureError,
         VersionError,
     )
+    from nbdeploy.models.ensemble.ensemble import Ensemble
     from nbdeploy.models.serializer import ModelSerializer
     from nbdeploy.models.signature import Signature
     from nbdeploy.monitoring.monitor import ModelMonitor
@@ -31,6 +32,7 @@ __all__ = [
     "ClusterError",
     "ContainerError",
     "Deployment",
+    "Ensemble",
     "ModelFileError",
     "ModelMonitor",
     "ModelSerializer",
@@ -53,6 +55,7 @@ __all__ = [
 _HOMES = {
     "Client": "nbdeploy.client",
     "Deployment": "nbdeploy.deployment",
+    "Ensemble": "nbdeploy.models.ensemble.ensemble",
     "ModelMonitor": "nbdeploy.monitoring.monitor",
     "ModelSerializer": "nbdeploy.models.serializer",
     "ModelService": "nbdeploy.serving.service",

@@ -18,6 +18,7 @@ from nbdeploy.client import Client
 from nbdeploy.display.card import ServiceCard
 from nbdeploy.display.cells import current_cell, show
 from nbdeploy.display.link import BrowserLink
+from nbdeploy.display.members import members_of_report
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.exceptions import NbdeployError, SignatureError, StoppedError
 from nbdeploy.models.compiled import Declined
@@ -425,6 +426,7 @@ class Deployment(TrafficVerbs, ReprMixin):
             curl=self.snippets().curl,
             notes=(*self._notes, *_speed_note(route)),
             version=route.version,
+            members=members_of_report(self.stats().get("members", {})),
         )
 
 

@@ -256,7 +256,14 @@ def route_from_model(
         may_block=isinstance(compiled, Declined) and not is_known,
         runs_beside=is_known,
     )
-    return replace(route, seconds=_warm_up(route, trial))
+    route = replace(route, seconds=_warm_up(route, trial))
+    # The members of an ensemble count what they are asked; the warm-up was no request.
+    getattr(predictor, "forget_calls", _nothing)()
+    return route
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _compile(model: Any, signature: Signature, example: Any) -> CompiledModel | Declined:

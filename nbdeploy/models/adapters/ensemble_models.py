@@ -20,16 +20,48 @@ _FORMAT = 1
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
+class EnsemblePredictor:
+    """An ensemble as what a service asks.
+
+    Parameters
+    ----------
+    ensemble
+        The ensemble.
+    """
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        self.model = ensemble
+        self.model_type = ensemble.model_type
+        self.methods: tuple[str, ...] = ensemble.methods
+        self.classes: list[Any] | None = ensemble.classes
+
+    def call(self, method: str, batch: Any) -> Any:
+        """Ask the members."""
+        return self.model.call(method, batch)
+
+    def member_report(self) -> dict[str, dict[str, Any]]:
+        """Tell what each member is and did, in values that JSON can hold."""
+        report = self.model.log.report()
+        kind = {"names_classes": self.classes is not None}
+        return {
+            member.name: {"model": member.predictor.model_type, **report[member.name], **kind}
+            for member in self.model.parts
+        }
+
+    def forget_calls(self) -> None:
+        """Count anew."""
+        self.model.log.reset()
+
+
 def takes(model: Any) -> bool:
     """Tell whether an object is a model."""
     return isinstance(model, Ensemble)
 
 
 def predictor(model: Any) -> Predictor:
-    """Give what predicts with a model: it does so itself."""
+    """Give what predicts with a model."""
     model.require_fitted()
-    ensemble: Ensemble = model
-    return ensemble
+    return EnsemblePredictor(model)
 
 
 def input_of(model: Any) -> Input:

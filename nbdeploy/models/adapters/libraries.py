@@ -124,8 +124,12 @@ LIBRARIES = (
     Library(("lightgbm",), "LightGBM", "lightgbm", "lightgbm", ".lgbm", "lightgbm_models"),
     Library(("torch",), "PyTorch", "torch", "torch", ".pt", "torch_models", holds_code=True),
     Library(("onnxruntime", "onnx"), "ONNX Runtime", "onnxruntime", "onnx", ".onnx", "onnx_models"),
+    # Made of others, each in its own format.
+    Library(
+        ("nbdeploy",), "nbdeploy", "", "ensemble", ".ensemble", "ensemble_models", holds_code=True
+    ),
 )
-"""All of them."""
+"""All of them, and what nbdeploy itself makes of them."""
 
 _BY_MODULE = {module: library for library in LIBRARIES for module in library.modules}
 _BY_FORMAT = {library.format: library for library in LIBRARIES}

@@ -8,11 +8,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from nbdeploy.exceptions import DeadlineError, PredictionError
 from nbdeploy.models.ensemble.member import Member
 from nbdeploy.models.ensemble.member_log import MemberOutcome
 from nbdeploy.models.ensemble.member_threads import BusyError
 
-__all__ = ["Answer", "Ask", "ask_all", "ask_one"]
+__all__ = ["Answer", "Ask", "Clock", "ask_all", "ask_one", "failure_of", "rows_at"]
 
 Ask = Callable[[Member], Any]
 
@@ -95,3 +98,42 @@ def _waited(member: Member, future: Future[Answer], until: float, deadline: floa
     except BusyError as error:
         # It answers, if ever, after the deadline: its earlier calls have not ended.
         return Answer(member.name, 0.0, "late", error=error)
+
+
+class Clock:
+    """Parts of a deadline."""
+
+    def __init__(self, deadline: float | None) -> None:
+        self._until = None if deadline is None else time.monotonic() + deadline
+
+    def share(self, members_left: int) -> float | None:
+        """Give what one of the members that are left may take; 0 stands for all of the rest."""
+        if self._until is None:
+            return None
+        return max(0.0, self._until - time.monotonic()) / max(1, members_left)
+
+
+def rows_at(batch: Any, places: Any) -> Any:
+    """Give some rows of a batch, in its form."""
+    if len(places) == len(batch):
+        return batch
+    if hasattr(batch, "iloc"):
+        return batch.iloc[places]
+    return batch[places] if isinstance(batch, np.ndarray) else [batch[place] for place in places]
+
+
+def failure_of(bad: Sequence[Answer], *, is_alone: bool) -> Exception:
+    """Make the error of members that did not answer."""
+    said = "; ".join(
+        f"{each.member!r} was late"
+        if each.outcome == "late"
+        else f"{each.member!r} raised {type(each.error).__name__}"
+        for each in bad
+    )
+    end = "no member answered." if is_alone else "on_failure='raise' leaves no member out."
+    message = f"{said}; {end}"
+    if all(each.outcome == "late" for each in bad):
+        return DeadlineError(message)
+    error = PredictionError(message)
+    error.__cause__ = next(each.error for each in bad if each.outcome == "error")
+    return error

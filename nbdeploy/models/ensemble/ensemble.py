@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
-from nbdeploy.exceptions import (
-    DeadlineError,
-    PredictionError,
-    SignatureError,
-    UnfittedModelError,
-)
+from nbdeploy.exceptions import PredictionError, UnfittedModelError
 from nbdeploy.models.adapters.numbers import labels_of
 from nbdeploy.models.ensemble import combining
-from nbdeploy.models.ensemble.asking import Answer, Ask, ask_all, ask_one
+from nbdeploy.models.ensemble.asking import (
+    Answer,
+    Ask,
+    Clock,
+    ask_all,
+    ask_one,
+    failure_of,
+    rows_at,
+)
 from nbdeploy.models.ensemble.combining import Combination
 from nbdeploy.models.ensemble.member import Member
 from nbdeploy.models.ensemble.member_log import MemberCall, MemberLog
@@ -27,6 +29,8 @@ from nbdeploy.models.ensemble.settings import (
     Settings,
     checked_members,
     checked_settings,
+    common_classes,
+    refuse_unequal_widths,
 )
 from nbdeploy.models.predictor import Predictor, predictor_for
 
@@ -115,8 +119,8 @@ class Ensemble(ReprMixin):
         self.final = final
         self.log = MemberLog(names)
         self.observer = observer
-        self._known = _common_classes(self._members, self.settings.combine)
-        _refuse_unequal_widths(self._members)
+        self._known = common_classes(self._members, self.settings.combine)
+        refuse_unequal_widths(self._members)
 
     @property
     def members(self) -> dict[str, Any]:
@@ -260,7 +264,7 @@ class Ensemble(ReprMixin):
         good = {answer.member: answer.value for answer in answers if answer.outcome == "ok"}
         bad = [answer for answer in answers if answer.outcome != "ok"]
         if bad and (self.settings.on_failure == "raise" or not good):
-            raise _failure(bad, is_alone=not good)
+            raise failure_of(bad, is_alone=not good)
         return good
 
     def _combined(self, answers: dict[str, Any], method: str) -> Any:
@@ -288,9 +292,9 @@ class Ensemble(ReprMixin):
         combined = np.full((len(batch), len(self._known)), np.nan)
         open_rows = np.arange(len(batch))
         answers: list[Answer] = []
-        clock = _Clock(self.settings.deadline)
+        clock = Clock(self.settings.deadline)
         for place, member in enumerate(self._members):
-            part = _rows_at(batch, open_rows)
+            part = rows_at(batch, open_rows)
             left = clock.share(1 if place == len(self._members) - 1 else 0)
             answer = ask_one(member, self._ask(part), left)
             answers.append(answer)
@@ -305,12 +309,12 @@ class Ensemble(ReprMixin):
         bad = [answer for answer in answers if answer.outcome != "ok"]
         if bad and (self.settings.on_failure == "raise" or np.isnan(combined).any()):
             self._tell(answers, None, len(batch))
-            raise _failure(bad, is_alone=self.settings.on_failure != "raise")
+            raise failure_of(bad, is_alone=self.settings.on_failure != "raise")
         return answers, combined
 
     def _fallback(self, batch: Any) -> tuple[list[Answer], Any]:
         answers: list[Answer] = []
-        clock = _Clock(self.settings.deadline)
+        clock = Clock(self.settings.deadline)
         for place, member in enumerate(self._members):
             left = clock.share(len(self._members) - place)
             answer = ask_one(member, self._ask(batch), left)
@@ -321,7 +325,7 @@ class Ensemble(ReprMixin):
             if self.settings.on_failure == "raise":
                 break
         self._tell(answers, None, len(batch))
-        raise _failure(answers, is_alone=self.settings.on_failure != "raise")
+        raise failure_of(answers, is_alone=self.settings.on_failure != "raise")
 
     def _as_answer(self, combined: Any, method: str) -> Any:
         if isinstance(combined, _Decided):
@@ -354,94 +358,14 @@ class _Decided:
         self.output = output
 
 
-class _Clock:
-    """Parts of a deadline."""
-
-    def __init__(self, deadline: float | None) -> None:
-        self._until = None if deadline is None else time.monotonic() + deadline
-
-    def share(self, members_left: int) -> float | None:
-        """Give what one of the members that are left may take; 0 stands for all of the rest."""
-        if self._until is None:
-            return None
-        return max(0.0, self._until - time.monotonic()) / max(1, members_left)
-
-
 def _made(members: dict[str, Any], settings: Settings, final: Any) -> Ensemble:
     """Make an ensemble again that was saved."""
     return Ensemble(
         members,
-        settings.combine,  # type: ignore[arg-type] -- it was checked before it was saved
+        cast("Combination", settings.combine),
         weights=settings.weights,
         final=final,
         threshold=settings.threshold,
         deadline=settings.deadline,
-        on_failure=settings.on_failure,  # type: ignore[arg-type] -- as above
+        on_failure=cast("OnFailure", settings.on_failure),
     )
-
-
-def _common_classes(members: Sequence[Member], combine: str) -> list[Any] | None:
-    """Unite the classes of all members; ``None`` if they answer with numbers.
-
-    Raises
-    ------
-    ValueError
-        The combination needs probabilities that nobody gives, or two members have not one class
-        in common.
-    """
-    known = {each.name: each.classes for each in members if each.classes is not None}
-    needs_shares = combine in ("soft_vote", "cascade")
-    if needs_shares and not any(each.tells_shares for each in members):
-        message = (
-            f"combine={combine!r} needs probabilities, and no member has predict_proba. Take "
-            "'hard_vote' for members that name classes, 'mean' for members that give numbers."
-        )
-        raise ValueError(message)
-    (first, labels), *others = known.items() or [("", None)]
-    for name, theirs in others:
-        if labels is not None and theirs is not None and not set(labels) & set(theirs):
-            message = (
-                f"The members {first!r} and {name!r} have no class in common: {labels!r:.80} and "
-                f"{theirs!r:.80}. Fit both on the same labels."
-            )
-            raise ValueError(message)
-    return combining.classes_of_all([each for each in known.values() if each]) if known else None
-
-
-def _refuse_unequal_widths(members: Sequence[Member]) -> None:
-    named = {name for each in members for name in each.names or ()}
-    widths = {each.name: each.width for each in members if not each.names and each.width}
-    if named:
-        widths["all that have column names together"] = len(named)
-    if len(set(widths.values())) > 1:
-        listed = ", ".join(f"{name}: {width}" for name, width in widths.items())
-        message = (
-            f"The members take rows of different widths ({listed}). Fit all on the same columns, "
-            "or on DataFrames, whose names tell which columns each needs."
-        )
-        raise SignatureError(message)
-
-
-def _rows_at(batch: Any, places: Any) -> Any:
-    if len(places) == len(batch):
-        return batch
-    if hasattr(batch, "iloc"):
-        return batch.iloc[places]
-    return batch[places] if isinstance(batch, np.ndarray) else [batch[place] for place in places]
-
-
-def _failure(bad: Sequence[Answer], *, is_alone: bool) -> Exception:
-    """Make the error of members that did not answer."""
-    said = "; ".join(
-        f"{each.member!r} was late"
-        if each.outcome == "late"
-        else f"{each.member!r} raised {type(each.error).__name__}"
-        for each in bad
-    )
-    end = "no member answered." if is_alone else "on_failure='raise' leaves no member out."
-    message = f"{said}; {end}"
-    if all(each.outcome == "late" for each in bad):
-        return DeadlineError(message)
-    error = PredictionError(message)
-    error.__cause__ = next(each.error for each in bad if each.outcome == "error")
-    return error

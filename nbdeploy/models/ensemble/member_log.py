@@ -70,6 +70,11 @@ class MemberLog:
         with self._lock:
             self._of[call.member].add(call)
 
+    def reset(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._of = {name: _Tally() for name in self._of}
+
     def report(self) -> dict[str, dict[str, Any]]:
         """Summarize each member in values that JSON can hold."""
         with self._lock:

@@ -7,10 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nbdeploy.models.ensemble.combining import COMBINATIONS
+from nbdeploy.exceptions import SignatureError
+from nbdeploy.models.ensemble.combining import COMBINATIONS, classes_of_all
 from nbdeploy.models.ensemble.member import Member
 
-__all__ = ["OnFailure", "Settings", "checked_members", "checked_settings"]
+__all__ = [
+    "OnFailure",
+    "Settings",
+    "checked_members",
+    "checked_settings",
+    "common_classes",
+    "refuse_unequal_widths",
+]
 
 OnFailure = Literal["drop", "raise"]
 
@@ -129,3 +137,52 @@ def _weights(given: Any, names: Sequence[str]) -> dict[str, float]:
         )
         raise ValueError(message)
     return {name: float(weights[name]) for name in names}
+
+
+def common_classes(members: Sequence[Member], combine: str) -> list[Any] | None:
+    """Unite the classes of all members; ``None`` if they answer with numbers.
+
+    Raises
+    ------
+    ValueError
+        The combination needs probabilities that nobody gives, or two members have not one class
+        in common.
+    """
+    known = {each.name: each.classes for each in members if each.classes is not None}
+    needs_shares = combine in ("soft_vote", "cascade")
+    if needs_shares and not any(each.tells_shares for each in members):
+        message = (
+            f"combine={combine!r} needs probabilities, and no member has predict_proba. Take "
+            "'hard_vote' for members that name classes, 'mean' for members that give numbers."
+        )
+        raise ValueError(message)
+    (first, labels), *others = known.items() or [("", None)]
+    for name, theirs in others:
+        if labels is not None and theirs is not None and not set(labels) & set(theirs):
+            message = (
+                f"The members {first!r} and {name!r} have no class in common: {labels!r:.80} and "
+                f"{theirs!r:.80}. Fit both on the same labels."
+            )
+            raise ValueError(message)
+    return classes_of_all([each for each in known.values() if each]) if known else None
+
+
+def refuse_unequal_widths(members: Sequence[Member]) -> None:
+    """Refuse members that no row fits.
+
+    Raises
+    ------
+    SignatureError
+        They take rows of different widths.
+    """
+    named = {name for each in members for name in each.names or ()}
+    widths = {each.name: each.width for each in members if not each.names and each.width}
+    if named:
+        widths["all that have column names together"] = len(named)
+    if len(set(widths.values())) > 1:
+        listed = ", ".join(f"{name}: {width}" for name, width in widths.items())
+        message = (
+            f"The members take rows of different widths ({listed}). Fit all on the same columns, "
+            "or on DataFrames, whose names tell which columns each needs."
+        )
+        raise SignatureError(message)
