@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 METADATA := pyproject.toml setup.py
 WORKERS ?= 2
 # The build for processors: others take several gigabytes. `TORCH=` leaves its tests out.
-TORCH ?= torch==2.13.0 --extra-index-url https://download.pytorch.org/whl/cpu
+TORCH ?= torch==2.13.0+cpu
 NBVAL := -p nbval --nbval-lax --nbval-cell-timeout=120 --nbval-sanitize-with notebooks/sanitize.cfg
 
 demo: $(VENV)/.for-demo

@@ -57,13 +57,9 @@ def _row(member: MemberFacts, longest: float) -> Html:
     seconds = report["avg_latency"]
     share = 0.0 if not seconds else seconds / longest
     is_off = bool(report["errors"] or report["late"])
-    bar = element(
-        "span",
-        element(
-            "span", class_=f"nbd-bar{' nbd-off' if is_off else ''}", style=f"width:{share:.0%}"
-        ),
-        class_="nbd-track",
-    )
+    kind = "nbd-bar nbd-off" if is_off else "nbd-bar"
+    filled = element("span", class_=kind, style=f"width:{share:.0%}")
+    bar = element("span", filled, class_="nbd-track")
     return element(
         "tr",
         element("td", element("bdi", shortened(member.name))),
