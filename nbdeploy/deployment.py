@@ -424,7 +424,7 @@ class Deployment(TrafficVerbs, ReprMixin):
             schema=tuple(route.signature.describe()),
             who_may_call=_who_may_call(self._service.access, self._options),
             curl=self.snippets().curl,
-            notes=(*self._notes, *_speed_note(route)),
+            notes=(*self._notes, *_traffic_note(self._traffic), *_speed_note(route)),
             version=route.version,
             members=members_of_report(self.stats().get("members", {})),
         )
@@ -540,6 +540,11 @@ def _service_for(name: str, route: Route, options: _Options, *, token: str | Non
 def _keeps_address(running: Deployment, options: _Options) -> bool:
     wanted = replace(options, port=options.port or running._server.port)
     return wanted == replace(running._options, port=running._server.port)
+
+
+def _traffic_note(desk: TrafficDesk) -> tuple[str, ...]:
+    traffic = desk.traffic
+    return () if traffic.is_plain else (f"Several versions are tried: {traffic.describe()}.",)
 
 
 def _speed_note(route: Route) -> tuple[str, ...]:

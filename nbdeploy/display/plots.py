@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from nbdeploy.display.html import visible
 from nbdeploy.display.table import shortened
@@ -11,11 +13,44 @@ from nbdeploy.display.table import shortened
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["metric_panels"]
+__all__ = ["Plot", "metric_panels"]
 
 _PANEL_WIDTH, _LEAST_HEIGHT, _ROW_HEIGHT = 3.4, 1.2, 0.36
 _LABEL = 24
-_PLAIN, _BEST, _INK = "#8aa4c0", "#1f77b4", "#57606a"
+_SHARP = 2  # pixels drawn for each pixel shown
+_DOTS = 96
+# Read on white and on black alike: the page behind may be either.
+_PLAIN, _BEST, _INK = "#8c959f70", "#3d85d6", "#7a7a7a"
+
+
+@dataclass(frozen=True, repr=False)
+class Plot:
+    """A figure that a notebook shows, whatever its backend of matplotlib.
+
+    Parameters
+    ----------
+    figure
+        The ``matplotlib.figure.Figure``.
+    title
+        What it shows, in words.
+    """
+
+    figure: Figure
+    title: str
+
+    def savefig(self, path: Any, **options: Any) -> None:
+        """Write the figure to a file; see ``matplotlib.figure.Figure.savefig``."""
+        self.figure.savefig(path, **options)
+
+    def __repr__(self) -> str:
+        return f"<Plot: {visible(shortened(self.title))}>"
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        # A figure alone is only shown once pyplot was imported, which nbdeploy never does.
+        drawn = io.BytesIO()
+        self.figure.savefig(drawn, format="png", dpi=_DOTS * _SHARP)
+        width, height = (round(inches * _DOTS) for inches in self.figure.get_size_inches())
+        return drawn.getvalue(), {"width": width, "height": height}
 
 
 def metric_panels(
@@ -23,7 +58,7 @@ def metric_panels(
     metrics: Mapping[str, Mapping[str, float]],
     *,
     best: Mapping[str, Collection[str]],
-) -> Figure:
+) -> Plot:
     """Draw a panel a metric, with a bar for each version that has it.
 
     Parameters
@@ -35,17 +70,12 @@ def metric_panels(
     best
         For each metric the versions that are drawn stronger.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A notebook shows it; ``savefig`` writes it.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415 -- heavy import
 
     width = max(len(metrics), 1) * _PANEL_WIDTH
     height = _LEAST_HEIGHT + len(names) * _ROW_HEIGHT
     figure = Figure(figsize=(width, height), layout="constrained")
-    # Transparent, with a grey that reads on white and on black: the page's theme stays.
     figure.patch.set_alpha(0)
     panels = figure.subplots(1, max(len(metrics), 1), sharey=True, squeeze=False)[0]
     labels = [visible(shortened(name, _LABEL)) for name in names]
@@ -60,9 +90,10 @@ def metric_panels(
         panel.margins(x=0.25)
     for panel in panels:
         panel.set_yticks(range(len(names)), labels=labels)
+        panel.set_xticks([])
         panel.patch.set_alpha(0)
         panel.tick_params(colors=_INK, labelsize=9, length=0)
         panel.spines[:].set_visible(False)
         panel.axvline(0, color=_INK, linewidth=0.8)
     panels[0].invert_yaxis()
-    return figure
+    return Plot(figure, f"{', '.join(metrics) or 'nothing'} of {', '.join(names) or 'nothing'}")

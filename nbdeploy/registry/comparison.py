@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
 from nbdeploy.display.units import MISSING
 from nbdeploy.registry.metrics import is_less_better, is_number, number_text
 from nbdeploy.registry.version import ModelVersion
+
+if TYPE_CHECKING:
+    from nbdeploy.display.plots import Plot
 
 __all__ = ["Comparison", "Difference", "VersionDiff", "difference_of"]
 
@@ -56,8 +59,8 @@ class Comparison(ReprMixin):
         target = min(values.values()) if self.less_is_better(metric) else max(values.values())
         return tuple(version for version, value in values.items() if value == target)
 
-    def plot(self) -> Any:
-        """Draw the metrics: a matplotlib ``Figure`` with a panel a metric."""
+    def plot(self) -> Plot:
+        """Draw the metrics, with a panel a metric; ``.figure`` is matplotlib's."""
         from nbdeploy.display.plots import metric_panels  # noqa: PLC0415 -- heavy import
 
         names = [one.version for one in self.versions]
@@ -197,11 +200,15 @@ def _parts(one: ModelVersion) -> dict[str, Mapping[str, str]]:
     return {
         "model": {"type": one.model_type, "description": one.description},
         "parameters": one.parameters,
-        "metrics": {name: str(value) for name, value in one.metrics.items()},
+        "metrics": {name: _metric_text(value) for name, value in one.metrics.items()},
         "schema": schema,
         "libraries": one.libraries,
         "data": {name: _data_text(value) for name, value in one.data.items()},
     }
+
+
+def _metric_text(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _data_text(value: object) -> str:

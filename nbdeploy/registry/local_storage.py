@@ -60,7 +60,8 @@ class LocalStorage:
     def folders(self, kind: str, last: str = "") -> dict[str, Stamp]:  # noqa: ARG002 -- a rename finishes them
         """Return the folders of a kind; links are none."""
         found: dict[str, Stamp] = {}
-        for folder in _entries(self._inside(kind), folders=True):
+        # Of a kind that is a link, what it holds would be found outside.
+        for folder in _entries(self._inside(f"{kind}/folder").parent, folders=True):
             # It may go away between the look at its name and at its age.
             with suppress(FileNotFoundError):
                 about = folder.stat(follow_symlinks=False)
@@ -103,8 +104,8 @@ class LocalStorage:
     def publish(self, folder: str, files: Mapping[str, bytes], last: str) -> bool:  # noqa: ARG002 -- the rename is what comes last here
         """Write the files, then rename their folder."""
         target = self._inside(folder)
+        self._make(target.parent)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
             self._sweep()
             with self._draft() as draft:
                 draft.mkdir()
@@ -114,7 +115,7 @@ class LocalStorage:
                 draft.rename(target)
             _sync_folder(target.parent)
         except OSError as error:
-            if error.errno in _TAKEN and target.exists():
+            if error.errno in _TAKEN:
                 return False
             raise ModelFileError(self._why_not(error)) from error
         return True
@@ -122,8 +123,8 @@ class LocalStorage:
     def create(self, path: str, data: bytes) -> bool:
         """Write a file, then link it to its name."""
         target = self._inside(path)
+        self._make(target.parent)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
             with self._draft() as draft:
                 _write(draft, data)
                 # A link, unlike a rename, never takes the place of a file that is there already.
@@ -162,6 +163,12 @@ class LocalStorage:
             )
             raise ModelFileError(message)
         return found
+
+    def _make(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ModelFileError(self._why_not(error)) from error
 
     @contextmanager
     def _draft(self) -> Iterator[Path]:

@@ -171,7 +171,9 @@ class ModelVersion(ReprMixin):
         shown = [*self._facts(), ("digest", self.digest), ("created", self._created())]
         head = element(
             "div",
-            element("strong", element("bdi", self.version), class_="nbd-name"),
+            element("strong", element("bdi", shortened(self.registry.name)), class_="nbd-name"),
+            " ",
+            element("span", element("bdi", self.version), class_="nbd-version"),
             " ",
             element("span", element("bdi", shortened(self.model_type)), class_="nbd-quiet"),
             class_="nbd-head",

@@ -96,13 +96,14 @@ class PredictionLane:
         """
         try:
             request = native.decode(method, formats.body, body, self._signature)
+            headers: Headers = ()
             if junction is None:
                 prediction = await self.inference.predict(request.inference)
             else:
                 prediction = await junction.predict(request.inference, key)
-            headers: Headers = ((b"x-model-version", prediction.version.encode("latin-1")),)
-            if prediction.id is not None:
-                headers = (*headers, (b"x-prediction-id", prediction.id.encode()))
+                if prediction.id is not None:
+                    headers = ((b"x-prediction-id", prediction.id.encode()),)
+            headers = ((b"x-model-version", prediction.version.encode("latin-1")), *headers)
             kind = formats.answer
             answer = native.encode(prediction, request.answer_key, kind)
             return Reply(200, answer, headers, kind.encode() if kind else JSON)

@@ -282,7 +282,8 @@ class ModelService:
             root_path_in_servers=False,
             lifespan=self._lifespan,
         )
-        app.lane = PredictionLane(self.inference, self._junction)
+        inference = self.inference
+        app.lane = PredictionLane(inference, self._junction)
         app.gate = AccessControl(
             super(_Application, app).__call__,
             express=app.lane,
@@ -296,7 +297,7 @@ class ModelService:
             batcher=self._batcher,
             # Middleware that a user adds sees every request, and a junction the whole head of it:
             # then there is no shorter way.
-            is_open=lambda: self.inference.junction is None and not app.user_middleware,
+            is_open=lambda: inference.junction is None and not app.user_middleware,
         )
         app.add_exception_handler(HTTPException, _http_error)
         app.state.service = self

@@ -109,11 +109,15 @@ class Traffic:
             shadow = None
         return replace(self, shadow=shadow)
 
-    def __repr__(self) -> str:
+    def describe(self) -> str:
+        """Say who answers which share, by which key, and who is in the shadow."""
         shares = ", ".join(f"{name} {percent(share)}" for name, share in self.shares.items())
         by = f", by {self.key}" if len(self.routes) > 1 else ""
         behind = f", shadow {self.shadow.version}" if self.shadow is not None else ""
-        return f"<Traffic: {shares}{by}{behind}>"
+        return f"{shares}{by}{behind}"
+
+    def __repr__(self) -> str:
+        return f"<Traffic: {self.describe()}>"
 
 
 def checked_weights(shares: Mapping[str, float]) -> dict[str, float]:

@@ -82,6 +82,7 @@ class TrafficDesk:
         """
         with self._changing, self._lock:
             self._stop_rollout("another model was deployed")
+            self._last = self._service.contest or self._last
             self._service = service
             self.example = example
             is_again = self.traffic.is_plain and self.traffic.primary.digest == route.digest != ""

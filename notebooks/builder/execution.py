@@ -58,6 +58,7 @@ class Sandbox:
             "PYTHONHASHSEED": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
             "TZ": "UTC",
+            "LOGNAME": "student",  # who saves and moves versions; stored outputs name nobody
         }
 
     def folders(self) -> dict[str, str]:

@@ -67,18 +67,29 @@ def test_what_is_missing_equal_or_no_number_is_not_marked(versions, make_model):
 
 def test_no_versions_at_all_can_be_compared(versions):
     assert "version" in repr(versions.compare())
-    assert isinstance(versions.compare().plot(), Figure)
+    assert repr(versions.compare().plot()) == "<Plot: nothing of nothing>"
 
 
 def test_the_plot_has_a_panel_a_metric_and_a_bar_a_version(two_versions, make_model):
     two_versions.save_model_version(make_model(3), "2.0", {"auc": 0.5})
-    figure = two_versions.compare().plot()
+    figure = two_versions.compare().plot().figure
     assert [panel.get_title() for panel in figure.axes] == ["auc ↑", "rmse ↓"]
     auc, rmse = figure.axes
     assert [bar.get_width() for bar in auc.patches] == [0.91, 0.94, 0.5]
     assert [text.get_text() for text in rmse.texts] == ["3", "4", ""]
     assert len({bar.get_facecolor() for bar in auc.patches}) == 2
     assert [label.get_text() for label in auc.get_yticklabels()] == ["1.0", "1.1", "2.0"]
+
+
+def test_a_plot_shows_itself_and_is_written(two_versions, tmp_path):
+    plot = two_versions.compare().plot()
+    png, size = plot._repr_png_()
+    assert png.startswith(b"\x89PNG")
+    assert size["width"] > size["height"]
+    assert repr(plot) == "<Plot: auc ↑, rmse ↓ of 1.0, 1.1>"
+    plot.savefig(tmp_path / "plot.svg")
+    assert "<svg" in (tmp_path / "plot.svg").read_text()
+    assert isinstance(plot.figure, Figure)
 
 
 def test_a_diff_tells_parameters_metrics_schema_libraries_and_data(versions, monkeypatch):

@@ -517,6 +517,27 @@ def test_a_split_that_cannot_be_is_refused_and_nothing_changes(
     assert version_of(service) == old
 
 
+def test_the_card_tells_that_several_versions_are_tried(service, good, shy):
+    assert "tried" not in repr(service)
+
+    service.split({"a": good, "b": shy}, weights=[9, 1])
+
+    note = "Several versions are tried: a 90 %, b 10 %, by X-Routing-Key."
+    assert note in repr(service)
+    assert note in service.to_html()
+    service.rollback()
+    assert "tried" not in repr(service)
+
+
+def test_what_was_compared_is_kept_when_the_address_changes(service, good, shy):
+    service.split({"a": good, "b": shy})
+    ask(service, 10)
+
+    deploy(good, name="iris", example=X, timeout=5.0)
+
+    assert sum(each.requests for each in service.compare().versions) == 10
+
+
 def test_before_anything_was_tried_there_is_nothing_to_compare(service):
     with pytest.raises(ServingError, match="nothing to compare"):
         service.compare()
