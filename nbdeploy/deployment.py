@@ -5,12 +5,12 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx2 as httpx
 
@@ -20,7 +20,7 @@ from nbdeploy.display.cells import current_cell, show
 from nbdeploy.display.link import BrowserLink
 from nbdeploy.display.members import members_of_report
 from nbdeploy.display.mime import ReprMixin
-from nbdeploy.exceptions import NbdeployError, SignatureError, StoppedError
+from nbdeploy.exceptions import NbdeployError, RequestError, SignatureError, StoppedError
 from nbdeploy.models.compiled import Declined
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
@@ -46,14 +46,18 @@ from nbdeploy.serving.token_file import remove_token, write_token
 from nbdeploy.serving.traffic_desk import TrafficDesk
 from nbdeploy.serving.traffic_verbs import TrafficVerbs
 
+if TYPE_CHECKING:
+    from nbdeploy.deployment_group import DeploymentGroup
+
 __all__ = ["Deployment", "deploy", "deployments", "stop_all"]
 
 _live: dict[str, Deployment] = {}
+_groups: dict[str, DeploymentGroup] = {}
 _lock = threading.RLock()
 
 
 @dataclass(frozen=True)
-class _Options:
+class Options:
     """How a deployment is reached; a change of it needs another server."""
 
     host: str
@@ -69,7 +73,7 @@ class _Options:
 
 
 @dataclass(frozen=True)
-class _Recipe:
+class Recipe:
     """How models of a deployment are made into routes."""
 
     registry: ModelVersionControl | None
@@ -98,7 +102,7 @@ def deploy(
     max_queue: int = 1024,
     timeout: float = 30.0,
     store_example: bool = True,
-) -> Deployment:
+) -> Any:
     """Serve a model over HTTP from this process, and return at once.
 
     The service answers in the background: the notebook goes on. Deploying under the same name
@@ -109,7 +113,8 @@ def deploy(
     ----------
     model
         A fitted model, a function of the rows, the path of a saved model, or a version of one:
-        ``versions["1.0"]``.
+        ``versions["1.0"]``. Several of them by name, ``{"churn": a, "fraud": b}``, answer behind
+        one address at ``/models/churn/predict``; `example` may then be a dict as well.
     name
         What the service is called; the class of the model when ``None``, so that a second unnamed
         model of that class replaces the first. For a version it is what the versions are of.
@@ -155,7 +160,8 @@ def deploy(
     Returns
     -------
     Deployment
-        The handle: ``predict``, ``url``, ``stats``, ``stop``.
+        The handle: ``predict``, ``url``, ``stats``, ``stop``. For several models a group of
+        them: ``service["churn"].predict(rows)``.
 
     Raises
     ------
@@ -178,7 +184,7 @@ def deploy(
     [0, 0]
     >>> service.stop()
     """
-    options = _Options(
+    options = Options(
         host=host,
         port=port,
         token=token,
@@ -192,11 +198,14 @@ def deploy(
     )
     # A wrong address is told before time is spent on the model.
     choose_token(token, host=host, expose=expose, is_shared=lambda: False)
+    loading = {"trust": trust, "copy": copy, "compile": compile}
+    if isinstance(model, Mapping):
+        return _deploy_several(model, name or "models", options, example=example, **loading)
     route = _route_of(model, example=example, trust=trust, copy=copy, compile=compile)
     chosen = checked_name(name) if name is not None else _name_of(model, route)
     kept = _kept_rows(model, example) if store_example else None
     registry = model.registry if isinstance(model, ModelVersion) else None
-    recipe = _Recipe(registry=registry, example=kept, trust=trust, copy=copy, compile=compile)
+    recipe = Recipe(registry=registry, example=kept, trust=trust, copy=copy, compile=compile)
     with _lock:
         return _deploy(chosen, route, options, recipe, is_named=name is not None)
 
@@ -209,10 +218,13 @@ def deployments() -> list[Deployment]:
 
 def stop_all() -> None:
     """Stop every deployment of this process, all at once."""
-    alive = deployments()
+    alive: list[Any] = [*deployments()]
+    with _lock:
+        alive += list(_groups.values())
+        _groups.clear()
     if alive:
         with ThreadPoolExecutor(len(alive)) as threads:
-            list(threads.map(Deployment.stop, alive))
+            list(threads.map(lambda each: each.stop(), alive))
 
 
 class Deployment(TrafficVerbs, ReprMixin):
@@ -228,7 +240,7 @@ class Deployment(TrafficVerbs, ReprMixin):
         How further versions are loaded.
     """
 
-    def __init__(self, service: ModelService, options: _Options, recipe: _Recipe) -> None:
+    def __init__(self, service: ModelService, options: Options, recipe: Recipe) -> None:
         self.name = service.name
         self._recipe = recipe
         self._start(service, options)
@@ -373,19 +385,28 @@ class Deployment(TrafficVerbs, ReprMixin):
             bundle.pop("text/html")
         return bundle
 
-    def _start(self, service: ModelService, options: _Options) -> None:
+    def _start(self, service: ModelService, options: Options) -> None:
         self._service = service
         self._options = options
         self._notes: tuple[str, ...] = ()
         self._shown_in: str | None = None
-        self._server = BackgroundServer(
-            service.app, name=self.name, host=options.host, port=options.port
-        ).start()
+        self._server = self._serve()
         token = service.access.token
-        self._token_file = write_token(self.name, token) if token is not None else None
+        self._token_file = self._keep_token(token)
         self._client = _LocalClient(self.url, token=token, monitor=service.monitor)
 
-    def _restart(self, service: ModelService, options: _Options) -> None:
+    def _serve(self) -> BackgroundServer:
+        """Start the server."""
+        options = self._options
+        return BackgroundServer(
+            self._service.app, name=self.name, host=options.host, port=options.port
+        ).start()
+
+    def _keep_token(self, token: str | None) -> Path | None:
+        """Keep the token where only this user reads it."""
+        return write_token(self.name, token) if token is not None else None
+
+    def _restart(self, service: ModelService, options: Options) -> None:
         old, old_client = self._server, self._client
         if options.port is None and options.host == self._options.host:
             options = replace(options, port=old.port)
@@ -469,6 +490,51 @@ def _route_of(
     )
 
 
+def _deploy_several(
+    models: Mapping[str, Any], name: str, options: Options, *, example: Any, **loading: Any
+) -> DeploymentGroup:
+    """Put several models behind one address; a group of this name makes place."""
+    from nbdeploy.deployment_group import DeploymentGroup  # noqa: PLC0415 -- it knows this module
+    from nbdeploy.serving.several_models import SeveralModels  # noqa: PLC0415 -- only for several
+
+    if not models:
+        message = 'deploy({}) has no model. Expected models by name: deploy({"churn": model}).'
+        raise RequestError(message)
+    examples = example if isinstance(example, Mapping) else dict.fromkeys(models, example)
+    rows = {each: examples.get(each) for each in models}
+    routes = {
+        checked_name(each): _route_of(model, example=rows[each], **loading)
+        for each, model in models.items()
+    }
+    with _lock:
+        before = _groups.pop(name, None)
+        kept = None
+        if before is not None and before._server.running:
+            kept = before.several.access.token
+            # Callers keep the address that they have.
+            options = replace(options, port=options.port or before._server.port)
+            before.stop()
+        services: dict[str, ModelService] = {}
+        for each, route in routes.items():
+            services[each] = _service_for(each, route, options, token=kept)
+            kept = services[each].access.token
+        access = next(iter(services.values())).access
+        for service in services.values():
+            service.access = access
+        recipes = {
+            each: Recipe(
+                registry=models[each].registry if isinstance(models[each], ModelVersion) else None,
+                example=_kept_rows(models[each], rows[each]),
+                **loading,
+            )
+            for each in services
+        }
+        several = SeveralModels(services, name=checked_name(name), access=access)
+        group = _groups[name] = DeploymentGroup(several, options, recipes)
+        group.show()
+    return group
+
+
 def _kept_rows(model: Any, example: Any) -> Any:
     if example is None and isinstance(model, ModelVersion):
         return model.example()
@@ -487,7 +553,7 @@ def _signature_for(model: Any, live: Signature) -> Signature | None:
 
 
 def _deploy(
-    name: str, route: Route, options: _Options, recipe: _Recipe, *, is_named: bool
+    name: str, route: Route, options: Options, recipe: Recipe, *, is_named: bool
 ) -> Deployment:
     """Put a route behind a name; the caller holds the lock."""
     running = _live.get(name)
@@ -517,7 +583,7 @@ def _deploy(
     return running
 
 
-def _service_for(name: str, route: Route, options: _Options, *, token: str | None) -> ModelService:
+def _service_for(name: str, route: Route, options: Options, *, token: str | None) -> ModelService:
     chosen = choose_token(options.token, host=options.host, expose=options.expose)
     if options.token == "auto" and chosen is not None and token is not None:  # noqa: S105
         # Callers keep the token that they have.
@@ -537,7 +603,7 @@ def _service_for(name: str, route: Route, options: _Options, *, token: str | Non
     )
 
 
-def _keeps_address(running: Deployment, options: _Options) -> bool:
+def _keeps_address(running: Deployment, options: Options) -> bool:
     wanted = replace(options, port=options.port or running._server.port)
     return wanted == replace(running._options, port=running._server.port)
 
@@ -553,7 +619,7 @@ def _speed_note(route: Route) -> tuple[str, ...]:
     return ()
 
 
-def _who_may_call(access: AccessPolicy, options: _Options) -> str:
+def _who_may_call(access: AccessPolicy, options: Options) -> str:
     if access.token is None:
         return "Any program on this machine can call it, without a token."
     where = "this machine" if is_loopback(options.host) else "every machine that reaches it"
