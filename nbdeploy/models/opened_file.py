@@ -22,7 +22,7 @@ from nbdeploy.models.trust import Trust, TrustStore, Voucher, voucher_for
 if TYPE_CHECKING:
     import os
 
-__all__ = ["FORMATS", "OpenedFile", "check_format", "open_file"]
+__all__ = ["FORMATS", "OpenedFile", "check_format", "check_saved_format", "open_file"]
 
 _LISTED_GLOBALS = 100
 
@@ -174,6 +174,22 @@ def check_format(name: object) -> str:
     hint = f" Did you mean {near[0]!r}?" if near else ""
     message = f"Unsupported format: {name!r}. Expected one of {', '.join(FORMATS)}.{hint}"
     raise UnknownFormatError(message)
+
+
+def check_saved_format(name: str) -> None:
+    """Refuse a format that a manifest names and nobody here knows.
+
+    Raises
+    ------
+    UnknownFormatError
+        There is no such format.
+    """
+    if name not in ENDINGS:
+        message = (
+            f"Unsupported format: {name!r}. Expected one of {', '.join(ENDINGS)}. A newer version "
+            "of nbdeploy may have written it."
+        )
+        raise UnknownFormatError(message)
 
 
 def open_file(path: str | os.PathLike[str], asked: str | None) -> OpenedFile:

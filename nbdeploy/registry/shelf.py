@@ -17,7 +17,7 @@ from pathlib import Path
 from nbdeploy.exceptions import CorruptedModelError, ModelFileError, VersionError
 from nbdeploy.models.manifest import SUFFIX, Entry, Manifest, digest_of
 from nbdeploy.models.native_formats import ENDINGS
-from nbdeploy.models.opened_file import OpenedFile, check_format
+from nbdeploy.models.opened_file import OpenedFile, check_saved_format
 from nbdeploy.registry.names import is_name
 from nbdeploy.registry.origins import user_name
 from nbdeploy.registry.record import RECORD_FILE, Record
@@ -220,7 +220,7 @@ class Shelf:
                 "again."
             )
             raise CorruptedModelError(message)
-        check_format(entry.format)
+        check_saved_format(entry.format)
         return OpenedFile(Path(self.storage.locate(path)), data, entry, entry.format)
 
     def example(self, kept: Kept) -> bytes | None:
