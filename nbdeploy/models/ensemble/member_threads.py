@@ -9,6 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+import threadpoolctl
+
 __all__ = ["BusyError", "MemberThreads"]
 
 _LINGER = 30.0  # seconds that a thread waits for more work
@@ -101,6 +103,4 @@ class MemberThreads:
 
 def _take_one_core() -> None:
     """Let OpenMP use one core in this thread: the members are side by side already."""
-    import threadpoolctl  # noqa: PLC0415 -- not before a member is called
-
     threadpoolctl.threadpool_limits(1, user_api="openmp")
