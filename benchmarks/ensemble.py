@@ -28,7 +28,7 @@ TOGETHER = "together"
 
 
 def seconds_of(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
-    """Time calls in turns, so that what else the machine does meets all; take the middle of each."""
+    """Time calls in turns, so that what else the machine does meets all; give each middle."""
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         call()
