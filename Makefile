@@ -1,9 +1,9 @@
 # `make demo` and `make test` need Python 3.11+ and make; each sets up what it needs in .venv.
-.PHONY: demo lab test lint acceptance bench bench-peers notebooks clean
+.PHONY: demo lab test lint acceptance bench bench-peers notebooks picture clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
-  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+  $$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 METADATA := pyproject.toml setup.py
@@ -44,6 +44,12 @@ bench-peers: $(VENV)/.for-test
 notebooks: $(VENV)/.for-test
 	$(BIN)/python notebooks/build.py
 
+# The picture in the README, of a real JupyterLab in Chromium.
+picture: $(VENV)/.for-test
+	$(BIN)/pytest tests/browser/test_readme_picture.py -k fits
+	$(BIN)/python -c "from PIL import Image; \
+	  Image.open('build/screenshots/readme.png').convert('RGB').quantize(256, method=2).save('docs/card.png', optimize=True)"
+
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
@@ -62,7 +68,8 @@ $(VENV)/.for-torch: | $(VENV)/.for-test
 	touch $@
 
 $(VENV)/.created:
-	@test -n "$(PYTHON)" || { echo 'nbdeploy needs Python 3.11 or newer; set PYTHON=/path/to/python3' >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo 'nbdeploy needs Python 3.11 or newer with its module venv (Debian,' \
+	  'Ubuntu: apt install python3-venv); or set PYTHON=/path/to/python3' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	touch $@

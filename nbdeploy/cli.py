@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from nbdeploy import __version__
 from nbdeploy.exceptions import NbdeployError, ServingError
 
 __all__ = ["main"]
@@ -48,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         description="From a notebook cell to a live, monitored, versioned model service.",
         epilog="Exit codes: 0 success, 1 failure, 2 wrong call, 130 interrupted.",
     )
+    parser.add_argument("--version", action="version", version=f"nbdeploy {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_serve(commands)
     demo = commands.add_parser(
@@ -63,12 +67,21 @@ def _parser() -> argparse.ArgumentParser:
         help="the page to write (default: %(default)s)",
     )
     demo.set_defaults(run=_demo)
-    lab = commands.add_parser("lab", help="open the notebooks in JupyterLab")
+    lab = commands.add_parser(
+        "lab",
+        help="open the notebooks in JupyterLab",
+        description="Open the notebooks in JupyterLab, in the browser.",
+    )
     lab.add_argument(
         "jupyter", nargs="*", metavar="OPTION", help="passed on to jupyter lab (after --)"
     )
     lab.set_defaults(run=_lab)
-    ready = commands.add_parser("ready", help="check that this machine can run the notebooks")
+    ready = commands.add_parser(
+        "ready",
+        help="check that this machine can run the notebooks",
+        description="Check that this machine can run the notebooks: one line for each thing that "
+        "they need, with what to do about it. The exit code is 1 if one of them has a problem.",
+    )
     ready.set_defaults(run=_ready)
     trust = commands.add_parser(
         "trust",
@@ -76,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Record the digests of the saved models in FOLDER, once: they load from then "
         "on without trust=. Loading a model runs the code in it: trust only what you know.",
     )
-    trust.add_argument("folder", type=Path, metavar="FOLDER")
+    trust.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="a folder of models, or one model"
+    )
     trust.set_defaults(run=_trust)
     return parser
 
@@ -95,7 +110,9 @@ def _add_serve(commands: Any) -> None:
         help="address to listen on (default: %(default)s); any other than this "
         "machine needs a token or --no-token",
     )
-    serve.add_argument("--port", type=int, default=8000, help="(default: %(default)s)")
+    serve.add_argument(
+        "--port", type=_port, default=8000, help="0 for any free one (default: %(default)s)"
+    )
     serve.add_argument("--name", help="what the service is called (default: the file's stem)")
     serve.add_argument(
         "--trust",
@@ -116,13 +133,21 @@ def _add_serve(commands: Any) -> None:
         metavar="NAME",
         help="a Host name that callers may use while there is no token; repeatable",
     )
+    serve.add_argument(
+        "--ssl-certfile", metavar="FILE", help="certificate (PEM): speak https and nothing else"
+    )
+    serve.add_argument(
+        "--ssl-keyfile", metavar="FILE", help="its key (PEM), unless the certificate's file has it"
+    )
     serve.set_defaults(run=_serve)
 
 
 def _serve(options: argparse.Namespace) -> int:
     import uvicorn  # noqa: PLC0415 -- only this command serves
 
+    from nbdeploy.serving.event_loop import new_event_loop  # noqa: PLC0415 -- as above
     from nbdeploy.serving.http_protocol import http_protocol  # noqa: PLC0415 -- as above
+    from nbdeploy.serving.listener import bind_listener  # noqa: PLC0415 -- as above
     from nbdeploy.serving.security import is_loopback  # noqa: PLC0415 -- as above
     from nbdeploy.serving.service import ModelService  # noqa: PLC0415 -- as above
 
@@ -147,32 +172,71 @@ def _serve(options: argparse.Namespace) -> int:
     )
     config = uvicorn.Config(
         service.app,
-        host=options.host,
-        port=options.port,
         http=http_protocol(direct=service.app.direct),
         access_log=False,
         timeout_graceful_shutdown=10,
         server_header=False,
         proxy_headers=False,
+        ws="none",
+        ssl_certfile=options.ssl_certfile,
+        ssl_keyfile=options.ssl_keyfile,
     )
+    _load_certificate(config)
     server = uvicorn.Server(config)
     # A model that cannot be loaded now cannot be loaded later: end, so that whoever started this
     # command sees it. The log has told why.
     service.health.on_failure(lambda: setattr(server, "should_exit", True))
-    server.run()
+    # uvicorn would tell of a taken port in its log, and exit in a way of its own.
+    listener = bind_listener(options.host, options.port or None)
+    port = listener.getsockname()[1]
+    _tell(f"nbdeploy: {service.name} listens on {options.host}, port {port}. Ctrl+C stops it.")
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(server.serve(sockets=[listener]))
     return _FAILED if service.health.has_failed else 0
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:  # noqa: PLR2004 -- what TCP has
+        message = f"{port} is no port; expected 0 to 65535"
+        raise argparse.ArgumentTypeError(message)
+    return port
+
+
+def _load_certificate(config: Any) -> None:
+    try:
+        config.load()
+    except OSError as error:  # ssl.SSLError is one
+        message = (
+            f"The certificate {str(config.ssl_certfile or '')!r} cannot be used: {error}. Expected "
+            "--ssl-certfile and --ssl-keyfile to be PEM files that belong together."
+        )
+        raise ServingError(message) from error
 
 
 def _demo(options: argparse.Namespace) -> int:
     from nbdeploy.teach.demo import run_quickstart  # noqa: PLC0415 -- Jupyter is imported there
 
+    _require_jupyter()
     run_quickstart(options.output, tell=_tell_out)
     return 0
+
+
+def _require_jupyter() -> None:
+    needed = ("jupyterlab", "ipykernel", "nbclient", "nbconvert", "palmerpenguins")
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        message = (
+            f"The notebooks need {', '.join(missing)}, which is not installed here. "
+            'Run: pip install "nbdeploy[notebooks]"'
+        )
+        raise ServingError(message)
 
 
 def _lab(options: argparse.Namespace) -> int:
     from nbdeploy.teach.demo import notebooks_folder  # noqa: PLC0415 -- as above
 
+    _require_jupyter()
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebooks_folder()}"]
     os.execv(sys.executable, [*command, *options.jupyter])  # noqa: S606 -- becomes JupyterLab
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,11 +17,13 @@ import httpx2 as httpx
 from nbdeploy.exceptions import DeadlineError, NbdeployError, RequestError, UnreachableError
 from nbdeploy.models.forms import form_of, plain_values
 from nbdeploy.models.predictor import METHODS, register_predictor
+from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.errors import error_of
+from nbdeploy.serving.lane import ERROR_ID_HEADER
 from nbdeploy.serving.protocols.native import dump_json, parse_json
 from nbdeploy.serving.security import is_loopback
 
-__all__ = ["Client"]
+__all__ = ["Client", "LocalClient"]
 
 
 class Client:
@@ -35,6 +38,9 @@ class Client:
         ``NBDEPLOY_TOKEN`` when ``None``.
     timeout
         Seconds until an answer must be there.
+    certificate
+        A PEM file with the certificate of the service, where no authority vouches for it: exactly
+        that one is then accepted, under whatever name it was made for.
 
     Examples
     --------
@@ -43,10 +49,18 @@ class Client:
     <Client of http://127.0.0.1:8000>
     """
 
-    def __init__(self, url: str, *, token: str | Path | None = None, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | Path | None = None,
+        timeout: float = 30.0,
+        certificate: str | Path | None = None,
+    ) -> None:
         self.url = _checked_url(url)
         self._token = _read_token(token)
         self._timeout = timeout
+        self._certificate = certificate
         self._session: httpx.Client | None = None
         self._known: dict[str, Any] | None = None
 
@@ -255,11 +269,50 @@ class Client:
                 # A proxy cannot reach this machine's own loopback.
                 trust_env=not is_loopback(parts.hostname or ""),
                 # Loading certificates takes longer than a prediction; http needs none.
-                verify=parts.scheme == "https",
+                verify=_trust_of(self._certificate) if parts.scheme == "https" else False,
             )
             # A client that is forgotten in a notebook leaves no open socket.
             weakref.finalize(self, self._session.close)
         return self._session
+
+
+class LocalClient(Client):
+    """The client of a service in this very process: it tells why the model raised.
+
+    Parameters
+    ----------
+    url
+        Where the service is.
+    token
+        The service's token; ``None`` when it asks for none.
+    monitor
+        The service's monitor, which keeps the errors of the model.
+    certificate
+        The file with the service's certificate, when it speaks https.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None,
+        monitor: ModelMonitor,
+        certificate: Path | None = None,
+    ) -> None:
+        super().__init__(url, token=token or "", certificate=certificate)
+        self._monitor = monitor
+
+    def _error(self, response: httpx.Response, document: Any) -> NbdeployError:
+        error = super()._error(response, document)
+        recorded = self._monitor.find_error(response.headers.get(ERROR_ID_HEADER, ""))
+        if recorded is not None and recorded.exception is not None:
+            # The server's error is this one's twin; the model's own stands behind it.
+            error.__cause__ = recorded.exception.__cause__
+        if error.__cause__ is not None:
+            # Over HTTP nobody hears what the model said. Here it stands under the last line of a
+            # long traceback, where everybody looks first.
+            error.add_note(f"{type(error.__cause__).__name__}: {error.__cause__}")
+        return error
 
 
 @register_predictor(Client)
@@ -309,6 +362,17 @@ def _checked_method(method: str) -> str:
         message = f"{method!r} is no method of a model. Expected one of {', '.join(METHODS)}."
         raise RequestError(message)
     return method
+
+
+def _trust_of(certificate: str | Path | None) -> ssl.SSLContext | bool:
+    if certificate is None:
+        return True
+    context = ssl.create_default_context(cafile=Path(certificate).expanduser())
+    # Not only an authority that signed, but the certificate itself is what is trusted here, ...
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    # ... so its name says nothing more: it may be that of the machine, or of a proxy in front.
+    context.check_hostname = False
+    return context
 
 
 def _classes_by_version(facts: dict[str, Any]) -> dict[str, list[Any] | None]:

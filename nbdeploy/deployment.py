@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import os
 import threading
 from collections.abc import Iterable, Mapping
@@ -12,15 +13,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import httpx2 as httpx
-
-from nbdeploy.client import Client
+from nbdeploy.client import Client, LocalClient
 from nbdeploy.display.card import ServiceCard
 from nbdeploy.display.cells import current_cell, show
+from nbdeploy.display.html import visible
 from nbdeploy.display.link import BrowserLink
 from nbdeploy.display.members import members_of_report
 from nbdeploy.display.mime import ReprMixin
-from nbdeploy.exceptions import NbdeployError, RequestError, SignatureError, StoppedError
+from nbdeploy.exceptions import RequestError, SignatureError, StoppedError
 from nbdeploy.models.compiled import Declined
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
@@ -28,7 +28,7 @@ from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
 from nbdeploy.registry.version import ModelVersion
 from nbdeploy.registry.version_control import ModelVersionControl
-from nbdeploy.serving.lane import ERROR_ID_HEADER
+from nbdeploy.serving.addresses import address_of, browser_note, browser_page, surroundings
 from nbdeploy.serving.names import checked_name, name_from
 from nbdeploy.serving.rehearsal import few_of
 from nbdeploy.serving.routing import (
@@ -38,13 +38,20 @@ from nbdeploy.serving.routing import (
     route_from_model,
     route_from_version,
 )
-from nbdeploy.serving.security import LOGIN_PATH, AccessPolicy, choose_token, is_loopback
+from nbdeploy.serving.security import (
+    LOGIN_PATH,
+    AccessPolicy,
+    choose_token,
+    is_loopback,
+    is_shared_machine,
+)
 from nbdeploy.serving.server import BackgroundServer
 from nbdeploy.serving.service import ModelService
 from nbdeploy.serving.snippets import Snippets, make_snippets
 from nbdeploy.serving.token_file import remove_token, write_token
 from nbdeploy.serving.traffic_desk import TrafficDesk
 from nbdeploy.serving.traffic_verbs import TrafficVerbs
+from nbdeploy.try_it import TryIt
 
 if TYPE_CHECKING:
     from nbdeploy.deployment_group import DeploymentGroup
@@ -70,6 +77,8 @@ class Options:
     batch_timeout: float
     max_concurrency: int | None
     max_queue: int
+    ssl_certfile: Path | None
+    ssl_keyfile: Path | None
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,8 @@ def deploy(
     max_queue: int = 1024,
     timeout: float = 30.0,
     store_example: bool = True,
+    ssl_certfile: str | os.PathLike[str] | None = None,
+    ssl_keyfile: str | os.PathLike[str] | None = None,
 ) -> Any:
     """Serve a model over HTTP from this process, and return at once.
 
@@ -156,6 +167,10 @@ def deploy(
     store_example
         Keep at most 32 rows of `example` in memory: versions that come later are asked them
         before they go live.
+    ssl_certfile
+        A PEM file with a certificate: the service then speaks https and nothing else.
+    ssl_keyfile
+        A PEM file with its key, unless the certificate's file holds it.
 
     Returns
     -------
@@ -173,6 +188,8 @@ def deploy(
         If the model cannot be saved, or the file is missing, corrupted or not trusted.
     PortInUseError
         If another program listens on `port`.
+    StartupError
+        If the certificate cannot be used.
 
     Examples
     --------
@@ -195,6 +212,8 @@ def deploy(
         batch_timeout=batch_timeout,
         max_concurrency=max_concurrency,
         max_queue=max_queue,
+        ssl_certfile=Path(ssl_certfile) if ssl_certfile is not None else None,
+        ssl_keyfile=Path(ssl_keyfile) if ssl_keyfile is not None else None,
     )
     # A wrong address is told before time is spent on the model.
     choose_token(token, host=host, expose=expose, is_shared=lambda: False)
@@ -336,15 +355,31 @@ class Deployment(TrafficVerbs, ReprMixin):
     def snippets(self) -> Snippets:
         """Write copy-paste calls for curl, Python, R and JavaScript."""
         row = self._service.signature.example_row()
-        return make_snippets(self.url, row, token_file=self._token_file)
+        return make_snippets(
+            self.url,
+            row,
+            token_file=self._token_file,
+            certificate=self._options.ssl_certfile,
+        )
 
     def open(self) -> BrowserLink:
-        """Give a link to the service's page; with a token, it opens once and within a minute."""
+        """Give a link to the service's page; with a token, it opens once and within a minute.
+
+        Raises
+        ------
+        ServingError
+            If no browser can reach the service from where the notebook runs.
+        """
         self._require_running()
         if self._service.access.token is None:
-            return BrowserLink(self.name, f"{self.url}/docs")
-        code = self._service.codes.issue()
-        return BrowserLink(self.name, f"{self.url}{LOGIN_PATH}?code={code}")
+            return BrowserLink(self.name, browser_page(self._address, "docs"))
+        path = f"{LOGIN_PATH.lstrip('/')}?code={self._service.codes.issue()}"
+        return BrowserLink(self.name, browser_page(self._address, path))
+
+    def try_it(self) -> TryIt:
+        """Show a form for one row; it needs no address, so it works wherever the notebook does."""
+        self._require_running()
+        return TryIt(self.name, self._service.signature, self._ask)
 
     def wait(self) -> None:
         """Block until the service is stopped or the cell is interrupted; it then goes on."""
@@ -372,6 +407,15 @@ class Deployment(TrafficVerbs, ReprMixin):
         self.stop()
 
     def __repr__(self) -> str:
+        route = self._service.route
+        state = "running" if self._server.running else "stopped"
+        return f"<Deployment {self.name!r}: {visible(route.predictor.model_type)}, {state}>"
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def to_text(self) -> str:
+        """Write the card as plain text; it holds no address, so that notebooks can be compared."""
         return self._card().to_text()
 
     def to_html(self) -> str:
@@ -382,7 +426,7 @@ class Deployment(TrafficVerbs, ReprMixin):
         bundle = super()._repr_mimebundle_(**kwargs)
         if self._shown_in is not None and self._shown_in == current_cell():
             # deploy() showed the card in this very cell: once is enough.
-            bundle.pop("text/html")
+            return {"text/plain": repr(self)}
         return bundle
 
     def _start(self, service: ModelService, options: Options) -> None:
@@ -391,15 +435,24 @@ class Deployment(TrafficVerbs, ReprMixin):
         self._notes: tuple[str, ...] = ()
         self._shown_in: str | None = None
         self._server = self._serve()
+        self._address = address_of(self.url, surroundings())
         token = service.access.token
         self._token_file = self._keep_token(token)
-        self._client = _LocalClient(self.url, token=token, monitor=service.monitor)
+        self._client = LocalClient(
+            self.url, token=token, monitor=service.monitor, certificate=options.ssl_certfile
+        )
 
     def _serve(self) -> BackgroundServer:
         """Start the server."""
         options = self._options
         return BackgroundServer(
-            self._service.app, name=self.name, host=options.host, port=options.port
+            self._service.app,
+            name=self.name,
+            host=options.host,
+            port=options.port,
+            websockets=False,
+            ssl_certfile=options.ssl_certfile,
+            ssl_keyfile=options.ssl_keyfile,
         ).start()
 
     def _keep_token(self, token: str | None) -> Path | None:
@@ -427,6 +480,15 @@ class Deployment(TrafficVerbs, ReprMixin):
         self._require_running()
         return self._client
 
+    def _ask(self, row: Any) -> tuple[Any, Mapping[Any, float]]:
+        """Predict one row, with the probability of every class where the model tells them."""
+        prediction = self.predict([row])[0]
+        if "predict_proba" not in self._service.route.predictor.methods:
+            return prediction, {}
+        shares = self.predict_proba([row])[0]
+        classes = self._service.route.predictor.classes or range(len(shares))
+        return prediction, dict(zip(classes, shares, strict=False))
+
     def _require_running(self) -> None:
         if not self._server.running:
             message = f"{self.name!r} was stopped. Call deploy(model, name={self.name!r}) again."
@@ -435,36 +497,23 @@ class Deployment(TrafficVerbs, ReprMixin):
     def _card(self) -> ServiceCard:
         route = self._service.route
         is_running = self._server.running
+        (_, curl), *others = self.snippets().by_language()
         return ServiceCard(
             name=self.name,
             model_type=route.predictor.model_type,
             state="running" if is_running else "stopped",
             url=self.url,
-            browser_url=f"{self.url}/docs" if self._token_file is None else None,
+            browser_url=self._address.page("docs") if self._token_file is None else None,
+            browser_note=browser_note(self._address, self._service.access),
             methods=tuple(f"/{method}" for method in route.predictor.methods),
             schema=tuple(route.signature.describe()),
             who_may_call=_who_may_call(self._service.access, self._options),
-            curl=self.snippets().curl,
+            curl=curl,
+            other_calls=others,
             notes=(*self._notes, *_traffic_note(self._traffic), *_speed_note(route)),
             version=route.version,
             members=members_of_report(self.stats().get("members", {})),
         )
-
-
-class _LocalClient(Client):
-    """The client of a service in this process: it knows why the model raised."""
-
-    def __init__(self, url: str, *, token: str | None, monitor: ModelMonitor) -> None:
-        super().__init__(url, token=token or "")
-        self._monitor = monitor
-
-    def _error(self, response: httpx.Response, document: Any) -> NbdeployError:
-        error = super()._error(response, document)
-        recorded = self._monitor.find_error(response.headers.get(ERROR_ID_HEADER, ""))
-        if recorded is not None and recorded.exception is not None:
-            # The server's error is this one's twin; the model's own stands behind it.
-            error.__cause__ = recorded.exception.__cause__
-        return error
 
 
 def _route_of(
@@ -584,7 +633,9 @@ def _deploy(
 
 
 def _service_for(name: str, route: Route, options: Options, *, token: str | None) -> ModelService:
-    chosen = choose_token(options.token, host=options.host, expose=options.expose)
+    chosen = choose_token(
+        options.token, host=options.host, expose=options.expose, is_shared=_is_shared
+    )
     if options.token == "auto" and chosen is not None and token is not None:  # noqa: S105
         # Callers keep the token that they have.
         chosen = token
@@ -614,16 +665,24 @@ def _traffic_note(desk: TrafficDesk) -> tuple[str, ...]:
 
 
 def _speed_note(route: Route) -> tuple[str, ...]:
+    # That a function is called as it is surprises nobody.
+    if inspect.isroutine(route.model):
+        return ()
     if isinstance(route.compiled, Declined) and route.compiled.reason != NOT_COMPILED.reason:
         return (f"Not compiled, so the plain model answers: {route.compiled.reason}",)
     return ()
+
+
+def _is_shared() -> bool:
+    # A browser that comes by the name of another machine cannot be told from a foreign page.
+    return is_shared_machine() or address_of("http://127.0.0.1:80", surroundings()).is_elsewhere
 
 
 def _who_may_call(access: AccessPolicy, options: Options) -> str:
     if access.token is None:
         return "Any program on this machine can call it, without a token."
     where = "this machine" if is_loopback(options.host) else "every machine that reaches it"
-    return f"Whoever has the token, from {where}."
+    return f"Whoever has the token, from {where}. open() gives a link for the browser."
 
 
 def _name_of(model: Any, route: Route) -> str:

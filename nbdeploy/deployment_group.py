@@ -93,7 +93,13 @@ class DeploymentGroup(ReprMixin):
         self.several = several
         self._options = options
         self._server = BackgroundServer(
-            several.app, name=self.name, host=options.host, port=options.port
+            several.app,
+            name=self.name,
+            host=options.host,
+            port=options.port,
+            websockets=False,
+            ssl_certfile=options.ssl_certfile,
+            ssl_keyfile=options.ssl_keyfile,
         ).start()
         token = several.access.token
         token_file = write_token(self.name, token) if token is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -10,6 +11,23 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long one example takes is a matter of what else the machine does.
+settings.register_profile("nbdeploy", deadline=None)
+settings.load_profile("nbdeploy")
+
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+]
 
 
 def _load(path):
@@ -100,3 +118,33 @@ def fresh_kernel(start_kernel):
     kernel = start_kernel()
     yield kernel
     kernel.shutdown()
+
+
+@pytest.fixture(scope="session")
+def system_program():
+    """Find a program of the system; without it the test is skipped, and fails in CI."""
+
+    def find(*names):
+        found = next(filter(None, map(shutil.which, names)), None)
+        if found is None:
+            reason = f"no {names[0]} on this machine: what needs it was not tested"
+            pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        return found
+
+    return find
+
+
+@pytest.fixture(scope="module")
+def chromium(system_program):
+    """A headless browser.
+
+    Playwright keeps an event loop in this thread as long as it lives: a second one, and any
+    ``asyncio.run``, would fail. So it ends with its module.
+    """
+    executable = system_program("chromium", "chromium-browser", "google-chrome")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()

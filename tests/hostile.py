@@ -5,6 +5,7 @@ Use with ``@pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)``.
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from unicodedata import category
 
@@ -130,7 +131,11 @@ def assert_harmless(html: str) -> Parsed:
     allowed |= {"strong", "style", "summary", "table", "tbody", "td", "th", "thead", "tr"}
     assert set(parsed.tags) <= allowed
     for name, value in parsed.attributes:
-        assert name in {"aria-hidden", "class", "href", "rel", "scope", "target"}
+        assert name in {"aria-hidden", "class", "href", "rel", "role", "scope", "style", "target"}
+        if name == "style":
+            # The length of a bar, and nothing else.
+            assert value is not None
+            assert re.fullmatch(r"width: \d+\.\d%", value)
         if name == "href":
             assert value is not None
             assert value.startswith(("http://", "https://", "/"))

@@ -11,7 +11,8 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
-from nbdeploy import ModelSerializer
+import nbdeploy
+from nbdeploy import Client, ModelSerializer
 from nbdeploy.cli import main
 
 X, Y = load_iris(return_X_y=True)
@@ -57,7 +58,7 @@ class Served:
         self.process.communicate()
 
     def wait_for(self, url, status):
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while time.monotonic() < end and self.process.poll() is None:
             try:
                 if httpx2.get(self.url + url).status_code == status:
@@ -77,6 +78,7 @@ def test_serve_answers_until_it_is_told_to_stop(path):
 
     assert answer.json() == {"prediction": [0]}
     assert info["name"] == "flowers"
+    assert f"flowers listens on 127.0.0.1, port {served.port}." in said
     assert "Traceback" not in said
 
 
@@ -118,6 +120,14 @@ def test_serve_to_other_machines_needs_a_token_or_a_clear_word(path, capsys, mon
     assert "--no-token" in capsys.readouterr().err
 
 
+def test_serve_tells_who_holds_the_port(path, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["serve", str(path), "--port", str(port)]) == 1
+
+    assert f"Port {port} on 127.0.0.1 is taken" in capsys.readouterr().err
+
+
 def test_serve_tells_of_a_missing_file(tmp_path, capsys):
     assert main(["serve", str(tmp_path / "nowhere.joblib")]) == 1
     assert "nowhere.joblib" in capsys.readouterr().err
@@ -155,13 +165,43 @@ def test_every_command_explains_itself(command, capsys):
     assert f"nbdeploy {command}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["nope"], ["serve"], ["serve", "x", "--port", "y"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["nope"], ["serve"], ["serve", "x", "--port", "y"], ["serve", "x", "--port", "99999"]],
+)
 def test_a_wrong_call_exits_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
 
     assert ended.value.code == 2
     assert "usage: nbdeploy" in capsys.readouterr().err
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.strip() == f"nbdeploy {nbdeploy.__version__}"
+
+
+@pytest.mark.parametrize("command", ["demo", "lab"])
+def test_the_notebooks_say_what_to_install(command, monkeypatch, capsys):
+    monkeypatch.setattr("nbdeploy.cli.find_spec", lambda name: None if name == "ipykernel" else 1)
+
+    assert main([command]) == 1
+
+    assert "ipykernel, which is not installed here. Run: pip install" in capsys.readouterr().err
+
+
+def test_the_demo_tells_first_that_it_cannot_write_the_page(tmp_path, capsys):
+    (tmp_path / "file").touch()
+
+    assert main(["demo", "--output", str(tmp_path / "file" / "page.html")]) == 1
+
+    said = capsys.readouterr()
+    assert "cannot be written" in said.err
+    assert said.out == ""
 
 
 def test_the_demo_runs_the_quickstart_and_writes_the_page(tmp_path, capsys):
@@ -190,3 +230,28 @@ def test_a_container_needs_only_what_serving_needs(path):
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert json.loads(run.stdout) == {"prediction": [0]}
+
+
+def test_serve_speaks_https_with_a_certificate(path, tmp_path):
+    files = [tmp_path / "cert.pem", tmp_path / "key.pem"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=t"]
+    try:
+        subprocess.run(
+            [*command, "-out", files[0], "-keyout", files[1]], check=True, capture_output=True
+        )
+    except FileNotFoundError:
+        pytest.skip("no openssl to make a certificate with")
+    options = [f"--ssl-certfile={files[0]}", f"--ssl-keyfile={files[1]}"]
+    with Served(path, *options) as served:
+        client = Client(served.url.replace("http:", "https:"), certificate=files[0])
+        end = time.monotonic() + 30
+        while not client.is_ready() and time.monotonic() < end:
+            time.sleep(0.1)
+
+        assert client.predict(X[:2].tolist()) == [0, 0]
+        client.close()
+
+
+def test_serve_tells_of_a_certificate_that_cannot_be_used(path, capsys):
+    assert main(["serve", str(path), "--ssl-certfile", "nothing.pem"]) == 1
+    assert "nothing.pem" in capsys.readouterr().err

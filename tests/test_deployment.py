@@ -195,6 +195,7 @@ def test_a_function_of_the_rows_is_a_model_too():
     service = deploy(is_long, example=pd.DataFrame({"bill": [39.1, 17.2]}))
 
     assert service.predict(pd.DataFrame({"bill": [39.1, 17.2]})).tolist() == [True, False]
+    assert "compiled" not in service.to_html()
 
 
 def test_a_saved_model_is_deployed_by_its_path(model, tmp_path):
@@ -285,7 +286,13 @@ def test_a_token_is_needed_and_the_kernel_and_the_curl_have_it(model, tmp_path, 
     (file,) = (tmp_path / "config" / "tokens").iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert Client(service.url, token=file).predict(IRIS.data[:1]).tolist() == [0]
-    shown = repr(service) + service.to_html() + str(service.snippets()) + "".join(service.logs())
+    shown = (
+        repr(service)
+        + str(service)
+        + service.to_html()
+        + str(service.snippets())
+        + "".join(service.logs())
+    )
     assert "s3cret-t0ken" not in shown
     assert service.url not in repr(service)
     service.stop()
@@ -293,7 +300,10 @@ def test_a_token_is_needed_and_the_kernel_and_the_curl_have_it(model, tmp_path, 
 
 
 @pytest.mark.parametrize("token", [None, "s3cret-t0ken"])
-def test_the_curl_of_the_card_works_when_pasted(model, token, tmp_path, monkeypatch):
+def test_the_curl_of_the_card_works_when_pasted(
+    model, token, tmp_path, monkeypatch, system_program
+):
+    system_program("curl")
     monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path / "it's config"))
     service = deploy(model, example=IRIS.data, token=token)
 
@@ -361,6 +371,7 @@ def test_an_error_of_the_model_comes_back_with_the_models_own_behind_it():
         service.predict([[-1.0]])
 
     assert isinstance(caught.value.__cause__, IndexError)
+    assert caught.value.__notes__ == [f"IndexError: {caught.value.__cause__}"]
     (recorded,) = service.errors()
     assert 'rows["no such column"]' in recorded.traceback
     assert service.predict([[1.0]]) == [1]
@@ -412,7 +423,7 @@ def test_the_verbs_of_a_deployment_are_these_and_no_more():
 
     assert verbs | {"name"} == {
         "name", "service", "predict", "predict_proba", "url", "snippets", "open",
-        "stats", "monitor", "logs", "errors", "wait", "stop",
+        "stats", "monitor", "logs", "errors", "try_it", "wait", "stop",
         "rollout", "rollback", "split", "shadow", "compare",
     }  # fmt: skip
     keywords = list(inspect.signature(deploy).parameters.values())[1:]
@@ -422,8 +433,10 @@ def test_the_verbs_of_a_deployment_are_these_and_no_more():
 def test_the_text_of_a_deployment_holds_no_address_and_the_card_does(model):
     service = deploy(model, name="flowers", example=IRIS.data)
 
-    assert not re.search(r"\d{4,5}", repr(service).replace("4.", ""))
-    assert "127.0.0.1" not in repr(service)
+    assert not re.search(r"\d{4,5}", str(service))
+    assert "127.0.0.1" not in str(service)
+    assert "petal width (cm)" in str(service)
+    assert repr(deployments()) == "[<Deployment 'flowers': LogisticRegression, running>]"
     assert service.url in service.to_html()
     assert "without a token" in service.to_html()
 

@@ -56,6 +56,19 @@ def test_each_has_its_own_schema_page_and_counts(group, flowers):
     assert "models/iris" in group["iris"].snippets().curl
 
 
+def test_the_protocols_know_the_models_by_their_names(group, wines):
+    row = wines[1].head(1).to_dict("records")
+
+    answer = httpx.post(f"{group.url}/v1/models/wine:predict", json={"instances": row})
+    ready = httpx.get(f"{group.url}/v2/models/iris/ready")
+    unknown = httpx.post(f"{group.url}/v1/models/whine:predict", json={"instances": row})
+
+    assert answer.json()["predictions"] == [0]
+    assert ready.status_code == 200
+    assert unknown.status_code == 404
+    assert "Did you mean 'wine'" in unknown.text
+
+
 def test_without_a_name_the_answer_lists_the_models(group):
     answer = httpx.post(f"{group.url}/predict", json={"features": [1, 2, 3, 4]})
 

@@ -5,6 +5,8 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
+from packaging.version import Version, parse
 from palmerpenguins import load_penguins
 from sklearn.base import is_classifier
 from sklearn.compose import make_column_selector, make_column_transformer
@@ -125,7 +127,8 @@ def nothing_left():
 
 
 def test_all_of_scikit_learn_is_here():
-    assert len(estimators()) >= 90
+    # 99 in 1.9; nothing is left out below, so a newer release only adds to them.
+    assert len(estimators()) >= (99 if parse(sklearn.__version__) >= Version("1.9") else 90)
 
 
 @pytest.mark.filterwarnings("ignore:Class PassiveAggressive:FutureWarning")

@@ -1,6 +1,7 @@
 """Names, columns, categories and labels may hold anything: nothing of it acts, nothing is lost."""
 
 import json
+import warnings
 
 import httpx2
 import pandas as pd
@@ -8,8 +9,9 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression
 
-from nbdeploy import ModelService, deploy, stop_all
-from nbdeploy.exceptions import ServingError, SignatureError
+from nbdeploy import ModelSerializer, ModelService, deploy, stop_all
+from nbdeploy.exceptions import ModelFileError, ServingError, SignatureError
+from nbdeploy.models.manifest import SUFFIX
 from nbdeploy.serving.routing import route_from_model
 from tests.hostile import HOSTILE, assert_harmless, assert_visible
 
@@ -27,7 +29,12 @@ def assert_shown_safely(service):
     assert_harmless(service.snippets().to_html())
     assert_harmless(service.service.signature.to_html())
     assert_harmless(service.monitor.to_html())
-    for text in (repr(service), repr(service.service.signature), repr(service.service)):
+    for text in (
+        repr(service),
+        str(service),
+        repr(service.service.signature),
+        repr(service.service),
+    ):
         assert_visible(text)
 
 
@@ -100,3 +107,56 @@ def test_a_hostile_value_in_an_error_is_told_safely(hostile):
 
     assert_visible(str(caught.value))
     assert_harmless(service.monitor.to_html())
+
+
+FACTS = ("model_type", "python", "version", "format", "created_at", "hmac", "library", "release")
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "line.joblib"
+    ModelSerializer.save_model(LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0]), path)
+    return path, ModelSerializer.inspect(path).digest
+
+
+@pytest.mark.parametrize("fact", FACTS)
+@each_hostile
+def test_a_hostile_fact_in_a_foreign_manifest_is_told_safely(saved, fact, hostile):
+    path, digest = saved
+    manifest = path.with_name(path.name + SUFFIX)
+    before = manifest.read_text()
+    document = json.loads(before)
+    changes = {
+        "library": {"libraries": {hostile: "1.0"}},
+        "release": {"libraries": {"scikit-learn": hostile}},
+    }
+    document["entries"][0].update(changes.get(fact, {fact: hostile}))
+    manifest.write_text(json.dumps(document))
+    told = []
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for attempt in (
+            lambda: repr(ModelSerializer.inspect(path)),
+            lambda: repr(ModelSerializer.load_model(path)),
+            lambda: repr(ModelSerializer.load_model(path, trust=digest)),
+        ):
+            try:
+                told.append(attempt())
+            except ModelFileError as error:
+                told.append(str(error))
+    manifest.write_text(before)
+
+    for text in [*told, *(str(warning.message) for warning in caught)]:
+        assert_visible(text)
+
+
+@each_hostile
+def test_a_hostile_path_is_told_safely(hostile, tmp_path):
+    # What no path can hold is left out.
+    path = tmp_path / f"x{hostile}".replace("\0", "").replace("\ud800", "")[:200]
+
+    for attempt in (ModelSerializer.load_model, ModelSerializer.inspect, deploy):
+        with pytest.raises(ModelFileError) as caught:
+            attempt(path)
+        assert_visible(str(caught.value))

@@ -1,5 +1,6 @@
 """The files around the package say the same as the package."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -27,6 +28,26 @@ def test_environment_yml_installs_the_set_of_pyproject():
     assert listed[-1] == "--editable ."
     assert set(listed[:-1]) == expected
     assert f"python{metadata()['requires-python']}" in environment["dependencies"]
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"])
+def test_what_a_page_links_to_is_there(page):
+    text = (ROOT / page).read_text()
+    targets = re.findall(r"\]\(([^)#\s]+)", text)
+
+    local = [target for target in targets if not target.startswith(("https://", "http://"))]
+    assert [target for target in local if not (ROOT / page).parent.joinpath(target).exists()] == []
+
+
+def test_the_readme_has_a_row_for_each_class_of_the_chapter_that_is_there():
+    text = (ROOT / "README.md").read_text()
+    rows = "".join(re.findall(r"^\| \d\.\d .*$", text, flags=re.MULTILINE))
+    chapter = {
+        "ModelSerializer", "ModelVersionControl", "ModelService", "PredictionRequest",
+        "ModelMonitor", "DockerConfig", "KubernetesDeployer", "LoadBalancer", "AutoScaler",
+    }  # fmt: skip
+
+    assert {name for name in chapter & set(nbdeploy.__all__) if f"`{name}`" not in rows} == set()
 
 
 def test_every_public_name_can_be_had_and_is_listed():

@@ -35,7 +35,11 @@ class ServiceCard(ReprMixin):
     url
         Where programs call it.
     browser_url
-        What a click on the URL opens; ``None`` when a browser cannot open it as it is.
+        What a browser opens: a page below `url`, or where a proxy leads to it; ``None`` when there
+        is no such address.
+    browser_note
+        A sentence on how to open the service in a browser, or why that is not possible. It is in
+        the text too, so it holds no address.
     methods
         The endpoints.
     schema
@@ -44,6 +48,8 @@ class ServiceCard(ReprMixin):
         A sentence.
     curl
         A call to copy and paste.
+    other_calls
+        The same call in other languages, each with its name.
     notes
         Sentences on what the reader should know now. They are in the text too, so they hold no
         port, time or address.
@@ -73,10 +79,12 @@ class ServiceCard(ReprMixin):
     state: Literal["running", "stopped"]
     url: str
     browser_url: str | None = None
+    browser_note: str = ""
     methods: Sequence[str] = ()
     schema: Sequence[tuple[str, str, str]] = ()
     who_may_call: str = ""
     curl: str = ""
+    other_calls: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()
     version: str | None = None
     members: Sequence[MemberFacts] = ()
@@ -89,6 +97,7 @@ class ServiceCard(ReprMixin):
         facts = [
             ("endpoints", visible(", ".join(self.methods))),
             ("access", visible(self.who_may_call)),
+            ("browser", visible(self.browser_note)),
             ("input", _schema_text(self.schema)),
             ("members", "\n".join(map(str, self.members))),
             *(("note", visible(note)) for note in self.notes),
@@ -100,11 +109,12 @@ class ServiceCard(ReprMixin):
         is_running = self.state == "running"
         facts = (
             ("URL", self._address() if is_running else None),
+            ("Browser", self._browser() if is_running else None),
             ("Endpoints", _chips(self.methods) if self.methods else None),
             ("Access", self.who_may_call or None),
             ("Input", _schema_html(self.schema) if self.schema else None),
             ("Members", members_element(self.members) if self.members else None),
-            ("Call it", _code(self.curl) if self.curl and is_running else None),
+            ("Call it", self._calls() if self.curl and is_running else None),
         )
         rows = (
             Html(element("dt", label) + element("dd", value))
@@ -125,7 +135,7 @@ class ServiceCard(ReprMixin):
             "div",
             element("strong", element("bdi", shortened(self.name)), class_="nbd-name"),
             " ",
-            element("span", version, class_="nbd-version") if version else None,
+            element("span", "version ", version, class_="nbd-version") if version else None,
             " ",
             element("span", element("bdi", shortened(self.model_type)), class_="nbd-quiet"),
             " ",
@@ -138,10 +148,27 @@ class ServiceCard(ReprMixin):
             class_="nbd-head",
         )
 
+    def _calls(self) -> Html:
+        others = (
+            element("details", element("summary", language), _code(code))
+            for language, code in self.other_calls
+        )
+        return Html(_code(self.curl) + "".join(others))
+
     def _address(self) -> Html:
-        if self.browser_url is None:
+        if self.browser_url is None or not self._is_direct():
             return element("code", self.url, class_="nbd-copy")
         return link(self.browser_url, self.url, class_="nbd-url")
+
+    def _browser(self) -> Html | None:
+        through = None if self.browser_url is None or self._is_direct() else self.browser_url
+        page = link(through, "Open the page", class_="nbd-url") if through else None
+        note = element("div", self.browser_note) if self.browser_note else None
+        return Html((page or "") + (note or "")) or None
+
+    def _is_direct(self) -> bool:
+        """Tell whether the browser opens what programs call."""
+        return (self.browser_url or "").startswith(f"{self.url}/")
 
 
 def _fact(label: str, text: str) -> str:

@@ -57,7 +57,7 @@ def _row(member: MemberFacts, longest: float) -> Html:
     seconds = report["avg_latency"]
     share = 0.0 if not seconds else seconds / longest
     is_off = bool(report["errors"] or report["late"])
-    kind = "nbd-bar nbd-off" if is_off else "nbd-bar"
+    kind = "nbd-time nbd-off" if is_off else "nbd-time"
     filled = element("span", class_=kind, style=f"width:{share:.0%}")
     bar = element("span", filled, class_="nbd-track")
     return element(

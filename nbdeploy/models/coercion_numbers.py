@@ -17,6 +17,7 @@ from nbdeploy.models.misfit import Misfit
 __all__ = ["FloatCoercion", "IntCoercion", "as_number"]
 
 _LONGEST_NUMBER = 100
+_LEAST_INT64 = -(2.0**63)
 
 
 class FloatCoercion(Coercion):
@@ -121,7 +122,9 @@ class IntCoercion(Coercion):
             message = f"{shorten(value)} is not a whole number; expected {self.column.words}"
             raise Misfit(message)
         whole = int(number)
-        if not self.low <= whole <= self.high:
+        # A whole number below 64 bits reaches us as a float, rounded up to their limit.
+        is_rounded = isinstance(number, float) and number <= _LEAST_INT64
+        if is_rounded or not self.low <= whole <= self.high:
             message = (
                 f"{shorten(value)} is beyond the range of {self.numpy_dtype.name}, "
                 f"{self.low} to {self.high}"

@@ -126,6 +126,9 @@ class Column:
         if self.nullable:
             types = [*types, "null"]
         schema: dict[str, Any] = {"type": types[0] if len(types) == 1 else types}
+        if self.kind == "bool":
+            # 1 and 0 are taken too.
+            schema = {"enum": [True, False, 1, 0, *([None] if self.nullable else [])]}
         if self.kind == "category":
             schema["enum"] = [*self.categories, *([None] if self.nullable else [])]
         if self.kind == "datetime":

@@ -7,6 +7,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from nbdeploy.display.html import visible
 from nbdeploy.exceptions import ModelFileError, UntrustedModelError
 from nbdeploy.models import skops_format
 from nbdeploy.models.index_bounds import unsound_parts
@@ -52,8 +53,8 @@ def load_admitted(opened: OpenedFile, voucher: Voucher) -> Any:
         _check_python(opened, opened.entry)
     if any(difference.installed for difference in found):
         notify(
-            f"{opened.path.name}: {'; '.join(map(str, found))}. Its predictions may differ, or "
-            "fail. Install the versions that saved it, or fit and save the model again.",
+            f"{opened.shown_name}: {'; '.join(map(visible, found))}. Its predictions may differ, "
+            "or fail. Install the versions that saved it, or fit and save the model again.",
             ModelVersionWarning,
         )
     is_told = any(difference.library == SCIKIT_LEARN for difference in found)
@@ -73,7 +74,7 @@ def _load(opened: OpenedFile, voucher: Voucher) -> Any:
     faults = unsound_parts(model) if voucher is Voucher.NOBODY else []
     if faults:
         message = (
-            f"{opened.path.name} was not saved by you, and it is unsound: {'; '.join(faults)}. "
+            f"{opened.shown_name} was not saved by you, and it is unsound: {'; '.join(faults)}. "
             "Predicting with it could crash this process or read memory that is not its own."
         )
         raise UntrustedModelError(message, digest=opened.digest, globals=opened.globals)
@@ -89,11 +90,12 @@ def _check_python(opened: OpenedFile, entry: Entry) -> None:
     """Refuse compiled code of another Python: running it can crash the process."""
     here = platform.python_version()
     saved = entry.python or here
-    if carries_code(entry.libraries) and saved.split(".")[:2] != here.split(".")[:2]:
+    minor = ".".join(saved.split(".")[:2])
+    if carries_code(entry.libraries) and minor != ".".join(here.split(".")[:2]):
         message = (
-            f"{opened.path.name} carries code of a notebook, compiled for Python {saved}, and this "
-            f"is Python {here}. Load it with Python {'.'.join(saved.split('.')[:2])}, or run the "
-            "notebook here and save the model again."
+            f"{opened.shown_name} carries code of a notebook, compiled for Python "
+            f"{visible(saved)}, and this is Python {here}. Load it with Python {visible(minor)}, "
+            "or run the notebook here and save the model again."
         )
         raise ModelFileError(message)
 
@@ -116,9 +118,9 @@ def _failure(opened: OpenedFile, error: Exception, found: list[Difference]) -> s
     if isinstance(error, ModuleNotFoundError):
         advice = f"Install what provides the module {error.name!r} here."
     elif found:
-        advice = f"{'; '.join(map(str, found))}. Install the versions that saved it."
+        advice = f"{'; '.join(map(visible, found))}. Install the versions that saved it."
     elif opened.entry is None:
         advice = f"It was read as {opened.format}; pass format= if it is something else."
     else:
         advice = "Save it again where it still loads."
-    return f"{opened.path.name} cannot be loaded: {reason}. {advice}"
+    return f"{opened.shown_name} cannot be loaded: {reason}. {advice}"

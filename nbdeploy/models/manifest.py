@@ -171,7 +171,7 @@ def _check(facts: dict[str, Any]) -> None:
             _refuse(name, facts[name])
     libraries = facts["libraries"]
     if not isinstance(libraries, dict) or not all(
-        isinstance(version, str) for version in libraries.values()
+        name and isinstance(version, str) for name, version in libraries.items()
     ):
         _refuse("libraries", libraries)
     if not isinstance(facts["signature"], dict | None):

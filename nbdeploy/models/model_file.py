@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbdeploy.display.html import visible
 from nbdeploy.exceptions import CorruptedModelError, ModelFileError, ModelFileNotFoundError
 from nbdeploy.models.file_lock import locked
 from nbdeploy.models.manifest import SUFFIX, Entry, Manifest, digest_of
@@ -68,6 +69,16 @@ class ModelFile:
         self.manifest_path = self.path.with_name(self.path.name + SUFFIX)
         self._clock = clock
 
+    @property
+    def shown_name(self) -> str:
+        """The name of the file, which may come from anywhere, as a message may show it."""
+        return visible(self.path.name)
+
+    @property
+    def shown_path(self) -> str:
+        """The path of the file as a message may show it."""
+        return visible(self.path)
+
     def read(self) -> tuple[bytes, Entry | None]:
         """Read the file once, with what the manifest says about exactly these bytes.
 
@@ -109,12 +120,12 @@ class ModelFile:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            message = f"{self.path.name} cannot be used: its manifest cannot be read ({error})."
+            message = f"{self.shown_name} cannot be used: its manifest cannot be read ({error})."
             raise ModelFileError(message) from error
         try:
             return Manifest.from_json(text)
         except CorruptedModelError as error:
-            message = f"{self.path.name} is corrupted: {error}"
+            message = f"{self.shown_name} is corrupted: {error}"
             raise CorruptedModelError(message) from error
 
     def replace(self, data: bytes, entry: Entry) -> None:
@@ -208,13 +219,13 @@ class ModelFile:
     def _read_model(self) -> bytes:
         try:
             if not stat.S_ISREG(self.path.stat().st_mode):
-                message = f"{self.path} is no file. Give the path of a saved model."
+                message = f"{self.shown_path} is no file. Give the path of a saved model."
                 raise ModelFileError(message)
             return self.path.read_bytes()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ModelFileNotFoundError(self._missing()) from error
         except OSError as error:
-            message = f"{self.path} cannot be read: {error.strerror or error}."
+            message = f"{self.shown_path} cannot be read: {error.strerror or error}."
             raise ModelFileError(message) from error
 
     def _missing(self) -> str:
@@ -224,13 +235,13 @@ class ModelFile:
         models = [name for name in names if not name.endswith(SUFFIX)]
         near = difflib.get_close_matches(self.path.name, models, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else " Save one there with save_model()."
-        return f"There is no model at {self.path}.{hint}"
+        return f"There is no model at {self.shown_path}.{hint}"
 
     def _mismatch(self, digest: str, manifest: Manifest) -> str:
         listed = ", ".join(entry.digest for entry in manifest.entries) or "nothing"
         return (
-            f"{self.path.name} is corrupted, or was replaced without its manifest: its digest is "
-            f"{digest}, and {self.manifest_path.name} lists {listed}. Nothing was loaded. Take "
+            f"{self.shown_name} is corrupted, or was replaced without its manifest: its digest is "
+            f"{digest}, and {self.shown_name}{SUFFIX} lists {listed}. Nothing was loaded. Take "
             "both files from a backup, or save the model again."
         )
 
@@ -242,8 +253,8 @@ class ModelFile:
         else:
             advice = "Choose a folder that you may write to."
         return (
-            f"The model was not saved to {self.path}: {error.strerror or error}. What was there "
-            f"before is unchanged. {advice}"
+            f"The model was not saved to {self.shown_path}: {error.strerror or error}. What was "
+            f"there before is unchanged. {advice}"
         )
 
 

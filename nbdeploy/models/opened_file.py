@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbdeploy.display.html import visible
 from nbdeploy.exceptions import ModelFileError, UnknownFormatError, UntrustedModelError
 from nbdeploy.models.manifest import SUFFIX, Entry, digest_of
 from nbdeploy.models.model_file import ModelFile, format_by_name
@@ -47,6 +48,11 @@ class OpenedFile:
     data: bytes
     entry: Entry | None
     format: str
+
+    @property
+    def shown_name(self) -> str:
+        """The name of the file, which may come from anywhere, as a message may show it."""
+        return visible(self.path.name)
 
     @cached_property
     def digest(self) -> str:
@@ -90,7 +96,7 @@ class OpenedFile:
         voucher = self.voucher(trust, store)
         if voucher is Voucher.ANYTHING:
             notify(
-                f"{self.path.name} was loaded because of trust=True, whatever it is. To load only "
+                f"{self.shown_name} was loaded because of trust=True, whatever it is. To load only "
                 f"this content, pass trust={self.digest!r}.",
                 ModelTrustWarning,
             )
@@ -121,7 +127,7 @@ class OpenedFile:
         advice = "Ask for format='skops', which holds no code." if is_pickle else ""
         ways = [
             f"  trust={self.digest!r}   loads this content and no other",
-            f"  nbdeploy trust {self.path.parent}   records what is there now, once",
+            f"  nbdeploy trust {visible(self.path.parent)}   records what is there now, once",
             "  trust=True   loads whatever is there, with a warning",
         ]
         is_here = self.path.parent.is_dir()
@@ -129,7 +135,7 @@ class OpenedFile:
             # It came from beyond this machine, where the command does not reach.
             del ways[1]
         number = "three" if is_here else "two"
-        refusal = f"{self.path.name} was not saved by you on this machine, and {self._danger()}"
+        refusal = f"{self.shown_name} was not saved by you on this machine, and {self._danger()}"
         lines = [
             refusal,
             f"If you know where it comes from, trust it in one of {number} ways:",
@@ -216,7 +222,7 @@ def open_file(path: str | os.PathLike[str], asked: str | None) -> OpenedFile:
     found = _format_of(data, entry, file.path, asked)
     if asked not in (None, found, "joblib") or (asked == "joblib" and found == "skops"):
         source = "was saved" if entry else "looks as if it was saved"
-        message = f"{file.path.name} {source} as {found}, not as {asked}. Pass format={found!r}."
+        message = f"{file.shown_name} {source} as {found}, not as {asked}. Pass format={found!r}."
         raise ModelFileError(message)
     return OpenedFile(file.path, data, entry, found)
 
@@ -225,8 +231,8 @@ def _format_of(data: bytes, entry: Entry | None, path: Path, asked: str | None) 
     if entry is not None:
         if entry.format not in ENDINGS:
             message = (
-                f"{path.name}{SUFFIX} says that the model was saved as {entry.format!r}, which "
-                "this version of nbdeploy does not know. Load it with a newer one."
+                f"{visible(path.name)}{SUFFIX} says that the model was saved as {entry.format!r}, "
+                "which this version of nbdeploy does not know. Load it with a newer one."
             )
             raise UnknownFormatError(message)
         return entry.format

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from nbdeploy.display.html import visible
 from nbdeploy.display.units import file_size
 
 __all__ = ["SavedModel"]
@@ -71,7 +72,8 @@ class SavedModel:
             lines.append(f"  saved with {', '.join(self._versions())}")
         if self.globals is not None:
             lines.append(f"  imports    {_shortened(self.globals)}")
-        return "\n".join(lines)
+        # Names come from the file: a control character must not reach a terminal.
+        return "\n".join(map(visible, lines))
 
     def _versions(self) -> list[str]:
         return [f"Python {self.python}", *(f"{name} {v}" for name, v in self.libraries.items())]

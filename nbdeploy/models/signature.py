@@ -258,7 +258,8 @@ class Signature(ReprMixin):
 
     def describe(self) -> list[tuple[str, str, str]]:
         """Return name, type in words and a note for each column."""
-        return [(column.name, column.words, column.note) for column in self.columns]
+        # In a table "number" stands under "text"; in a sentence it is "a number".
+        return [(each.name, each.words.removeprefix("a "), each.note) for each in self.columns]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the signature as JSON values."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from nbdeploy.exceptions import RequestError
+from nbdeploy.serving.addresses import came_encrypted, forwarded_prefix
 from nbdeploy.serving.asgi import (
     SAFE_HEADERS,
     App,
@@ -16,6 +17,7 @@ from nbdeploy.serving.asgi import (
     send_reply,
 )
 from nbdeploy.serving.errors import ErrorAnswer, answer_of
+from nbdeploy.serving.protocols.error_shapes import in_shape_of
 from nbdeploy.serving.security import (
     LOGIN_PATH,
     AccessPolicy,
@@ -27,18 +29,22 @@ from nbdeploy.serving.security import (
     session_cookie,
 )
 
-__all__ = ["MAX_BODY_BYTES", "AccessControl", "BodyTooLargeError"]
+__all__ = ["MAX_BODY_BYTES", "MAX_UNDECLARED_BYTES", "AccessControl", "BodyTooLargeError"]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """The largest body that is read, as Triton limits it: 64 MiB."""
+
+MAX_UNDECLARED_BYTES = 8 * 1024 * 1024
+"""The most that is read of a body that does not tell its length: it is refused only afterwards."""
 
 
 class BodyTooLargeError(RequestError):
     """The body is larger than the service reads."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, is_declared: bool = True) -> None:
+        kind = "body" if is_declared else "body, which comes without a Content-Length,"
         super().__init__(
-            f"The body is larger than {limit // 2**20} MiB. Send the rows in several requests.",
+            f"The {kind} is larger than {limit // 2**20} MiB. Send the rows in several requests.",
             status=413,
         )
 
@@ -96,9 +102,9 @@ class AccessControl:
         if refusal is None:
             await self._serve(scope, receive, send)
         elif refusal.status == _SEE_OTHER:
-            await _log_in(send, self.policy().token or "")
+            await _log_in(scope, send, self.policy().token or "")
         else:
-            await send_reply(send, reply_to(_refused(refusal)))
+            await send_reply(send, reply_to(in_shape_of(scope["path"], _refused(refusal))))
 
     def refusal(self, scope: Scope) -> Refusal | None:
         """Decide on a request: the one function that every lane asks."""
@@ -127,22 +133,28 @@ class AccessControl:
             # Only a body of unknown length has to be watched: the server holds others to theirs.
             receive = self._limited(receive)
         elif int(length) > self._max_body_bytes:
-            await send_reply(send, reply_to(answer_of(BodyTooLargeError(self._max_body_bytes))))
+            answer = answer_of(BodyTooLargeError(self._max_body_bytes))
+            await send_reply(send, reply_to(in_shape_of(scope["path"], answer)))
             return
         if self._is_express(scope["path"]):
             await self._express(scope, receive, send)
         else:
+            prefix = forwarded_prefix(scope)
+            if not scope["path"].startswith(prefix or "/"):
+                # Only then does the router see the path that the decision was made on.
+                scope["root_path"] = prefix
             await self._app(scope, receive, _with_headers(send))
 
     def _limited(self, receive: Receive) -> Receive:
+        limit = min(MAX_UNDECLARED_BYTES, self._max_body_bytes)
         seen = 0
 
         async def receive_within_limit() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._max_body_bytes:
-                raise BodyTooLargeError(self._max_body_bytes)
+            if seen > limit:
+                raise BodyTooLargeError(limit, is_declared=False)
             return message
 
         return receive_within_limit
@@ -178,12 +190,26 @@ def _with_headers(send: Send) -> Send:
     return send_with_headers
 
 
-async def _log_in(send: Send, token: str) -> None:
+# A redirect would still be the navigation that another site began, Jupyter under another name for
+# one, and a browser sends no SameSite=Strict cookie with that. The page begins a new one.
+_ENTERED = b"""<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url=docs">
+<title>Signed in</title>
+<p>You are signed in: <a href="docs">open the page</a>.</p>
+</html>
+"""
+
+
+async def _log_in(scope: Scope, send: Send, token: str) -> None:
+    path = forwarded_prefix(scope) or "/"
+    cookie = session_cookie(token, path=path, is_encrypted=came_encrypted(scope))
     headers = [
-        (b"location", b"docs"),
-        (b"set-cookie", session_cookie(token).encode("latin-1")),
-        (b"content-length", b"0"),
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"set-cookie", cookie.encode("latin-1")),
+        (b"content-length", b"%d" % len(_ENTERED)),
         *SAFE_HEADERS,
     ]
-    await send({"type": "http.response.start", "status": _SEE_OTHER, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": _ENTERED})

@@ -39,8 +39,11 @@ SAFE_HEADERS = (
     _NO_SNIFFING,
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
-"""What every page and every reading carries: nothing guesses its type, tells of it or keeps it."""
+"""What every page and every reading carries, unless it says it differently itself: nothing guesses
+its type, tells of it, keeps it, takes it into another site's page or lets it load anything."""
 
 
 class Reply(NamedTuple):

@@ -11,19 +11,22 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from nbdeploy.models.predictor import METHODS
 from nbdeploy.serving.direct import DirectAnswers
 from nbdeploy.serving.direct_lane import DirectLane
+from nbdeploy.serving.raw_answers import raw_answer
+from nbdeploy.serving.request_limits import HeadLimit, SendingLimits
 
 __all__ = ["CONNECTION_LIMIT", "HEADER_TIMEOUT", "HeaderDeadline", "http_protocol"]
 
-HEADER_TIMEOUT = 10.0
+HEADER_TIMEOUT = 4.0
 """Seconds that a client has to send the headers of a request."""
 
 CONNECTION_LIMIT = 512
 """Clients at the same time: half the files that most systems let a process, a kernel, have open."""
 
-_REQUEST_TIMEOUT = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-_TOO_MANY_CONNECTIONS = (
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n"
-    b"connection: close\r\ncontent-length: 0\r\n\r\n"
+_REQUEST_TIMEOUT = raw_answer(408, "The headers did not come in time. Send the request again.")
+_TOO_MANY_CONNECTIONS = raw_answer(
+    503,
+    "Too many clients are connected. Close connections that you do not use, or try again later.",
+    (b"retry-after", b"1"),
 )
 
 
@@ -121,10 +124,13 @@ def http_protocol(
         "header_timeout": header_timeout,
         "connection_limit": connection_limit,
     }
-    bases: tuple[type, ...] = (HeaderDeadline, base)
+    bases: tuple[type, ...] = (HeaderDeadline, SendingLimits, base)
     # Only the protocol on httptools tells its subclasses where a request stands.
-    if direct is not None and hasattr(base, "on_message_complete"):
+    has_callbacks = hasattr(base, "on_message_complete")
+    if has_callbacks:
+        bases = (HeaderDeadline, HeadLimit, base)
+    if direct is not None and has_callbacks:
         settings["direct"] = direct
         settings["direct_paths"] = {f"/{method}".encode(): f"/{method}" for method in METHODS}
-        bases = (DirectAnswers, HeaderDeadline, base)
+        bases = (DirectAnswers, *bases)
     return cast("type[asyncio.Protocol]", type(base.__name__, bases, settings))

@@ -29,7 +29,7 @@ from nbdeploy.serving.inference import Inference, check_method
 from nbdeploy.serving.junction import Junction
 from nbdeploy.serving.protocols import native
 
-__all__ = ["ERROR_ID_HEADER", "PredictionLane"]
+__all__ = ["ERROR_ID_HEADER", "GoneError", "PredictionLane", "read_body"]
 
 ERROR_ID_HEADER = "X-Error-ID"
 """Names the record of a failed request: in the kernel, `ModelMonitor.find_error` finds it."""
@@ -39,7 +39,7 @@ logger = logging.getLogger("nbdeploy")
 _NOT_POST = 405
 
 
-class _GoneError(Exception):
+class GoneError(Exception):
     """The caller hung up before the request was complete."""
 
 
@@ -67,8 +67,8 @@ class PredictionLane:
         try:
             # Before the body is read: nobody sends megabytes to a method that is not there.
             method = self._method_of(scope)
-            body = await _read(receive)
-        except _GoneError:
+            body = await read_body(receive)
+        except GoneError:
             return
         except NbdeployError as error:
             await send_reply(send, self._explained(error))
@@ -145,13 +145,14 @@ def _wants_id(query: bytes) -> bool:
     return any(value.lower() in {"true", "1"} for value in values)
 
 
-async def _read(receive: Receive) -> bytes:
+async def read_body(receive: Receive) -> bytes:
+    """Read the body of a request to its end."""
     parts = []
     more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _GoneError
+            raise GoneError
         parts.append(message.get("body", b""))
         more = message.get("more_body", False)
     return b"".join(parts) if len(parts) > 1 else parts[0]

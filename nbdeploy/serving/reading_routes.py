@@ -10,20 +10,23 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route as HttpRoute
 
-from nbdeploy.exceptions import NbdeployError
+from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.protocols.native import dump_json
+from nbdeploy.serving.security import OPEN_PATHS
 
 if TYPE_CHECKING:
     from nbdeploy.serving.service import ModelService
 
 __all__ = ["add_reading_routes", "json_response"]
 
-_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready for requests."}}
-# The names that probes of the field ask for; one of each kind is described.
+_OTHER_VERBS = ("HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+# The names that probes of the field ask for.
 _LIVE = ("/health/live", "/livez", "/healthz", "/v2/health/live")
 _READY = ("/health", "/health/ready", "/readyz", "/v2/health/ready")
 
@@ -31,22 +34,19 @@ _READY = ("/health", "/health/ready", "/readyz", "/v2/health/ready")
 def add_reading_routes(app: FastAPI) -> None:
     """Add the routes to an application whose ``state.service`` is set."""
     for path in _LIVE:
-        app.add_api_route(
-            path, live, summary="Is the process alive?", include_in_schema=path == _LIVE[0]
-        )
+        app.add_api_route(path, live)
     for path in _READY:
-        app.add_api_route(
-            path,
-            ready,
-            summary="Should requests come?",
-            responses=_NOT_READY,
-            include_in_schema=path == _READY[0],
-        )
-    app.add_api_route("/ping", ping, include_in_schema=False)
-    app.add_api_route("/model/info", model_info, summary="What is served")
-    app.add_api_route("/stats", stats, summary="What the monitor counted")
+        app.add_api_route(path, ready)
+    for path in sorted(app.state.service.access.open_paths - OPEN_PATHS):
+        app.add_api_route(path, ready, include_in_schema=False)
+    app.add_api_route("/ping", ping)
+    app.add_api_route("/model/info", model_info)
+    app.add_api_route("/stats", stats)
     app.add_api_route("/openapi.json", description, include_in_schema=False)
     app.add_api_route("/", home, include_in_schema=False)
+    # Otherwise the route of all methods would take them for names of methods.
+    for path in [route.path for route in app.router.routes if isinstance(route, APIRoute)]:
+        app.router.routes.append(HttpRoute(path, wrong_verb, methods=_OTHER_VERBS))
 
 
 def json_response(
@@ -93,9 +93,17 @@ async def description(request: Request) -> Response:
     return _told(request.app.openapi)
 
 
-async def home() -> Response:
-    """Lead a browser to the page."""
-    return Response(status_code=307, headers={"Location": "docs"})
+async def wrong_verb(_: Request) -> Response:
+    """Tell that the path is there, and how to ask it."""
+    answer = answer_of(RequestError("Ask this path with GET.", status=405))
+    return json_response(answer.body, answer.status, {"Allow": "GET"})
+
+
+async def home(request: Request) -> Response:
+    """Lead a browser to the page; tell KServe's client that the server lives."""
+    if "text/html" in request.headers.get("accept", ""):
+        return Response(status_code=307, headers={"Location": "docs"})
+    return json_response({"status": "alive", "docs": "docs"})
 
 
 def _readiness(body: dict[str, object], *, is_ready: bool) -> Response:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from nbdeploy.models.signature import Signature
+from nbdeploy.serving.error_schemas import PREDICTION, add_error_schemas, error_answers
+from nbdeploy.serving.protocol_routes import Endpoint
+from nbdeploy.serving.protocol_schemas import describe_protocols
+from nbdeploy.serving.reading_schemas import describe_readings
 from nbdeploy.serving.routing import Route
+from nbdeploy.serving.row_schemas import TABLE_CONTENT, columns_schema, row_schemas, rows_schema
+from nbdeploy.serving.security import AccessPolicy
 
 __all__ = ["PredictionRequest", "describe_paths"]
 
@@ -30,21 +38,6 @@ class PredictionRequest(BaseModel):
     features: list[Any] | dict[str, Any]
 
 
-_ERRORS = {
-    400: "The body is not JSON, or has none of the accepted keys.",
-    401: "The token is missing or wrong.",
-    403: "A page of another origin may not call.",
-    404: "The model has no such method.",
-    413: "The body is larger than the service reads.",
-    415: "The Content-Type is not read here.",
-    421: "The service does not answer under this Host name.",
-    422: "The rows do not fit the model; the error names row, column and value.",
-    500: "The model itself raised.",
-    503: "Too many requests wait, or the service is starting or stopping; see Retry-After.",
-    504: "No answer within the time limit.",
-}
-_ANY_ROUTE = (401, 403, 421)
-
 _WITH_ID: dict[str, Any] = {
     "name": "with_id",
     "in": "query",
@@ -53,28 +46,15 @@ _WITH_ID: dict[str, Any] = {
     "description": "Answer with X-Prediction-ID, to tell the truth about it with POST /feedback.",
 }
 
-ERROR_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["detail", "error"],
-    "properties": {
-        "detail": {"type": "string", "description": "What happened, and what to do."},
-        "error": {
-            "type": "object",
-            "required": ["type"],
-            "properties": {
-                "type": {"type": "string", "examples": ["SignatureError"]},
-                "row": {"type": ["integer", "null"]},
-                "column": {"type": ["string", "integer", "null"]},
-                "value": {},
-                "expected": {"type": ["string", "null"]},
-                "suggestion": {"type": ["string", "null"]},
-            },
-        },
-    },
-}
 
-
-def describe_paths(document: dict[str, Any], route: Route | None, *, needs_token: bool) -> None:
+def describe_paths(
+    document: dict[str, Any],
+    route: Route | None,
+    *,
+    names: Sequence[str],
+    spoken: Sequence[Endpoint],
+    access: AccessPolicy,
+) -> None:
     """Complete an OpenAPI document in place.
 
     Parameters
@@ -83,29 +63,38 @@ def describe_paths(document: dict[str, Any], route: Route | None, *, needs_token
         What FastAPI wrote of the routes that it knows.
     route
         The model in force, or ``None`` while it loads.
-    needs_token
-        Whether callers must send a token.
+    names
+        The names of the models.
+    spoken
+        The endpoints of the protocols beside the native one.
+    access
+        What callers must show.
     """
-    components = document.setdefault("components", {}).setdefault("schemas", {})
-    components["Error"] = ERROR_SCHEMA
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            operation["responses"].update(_error_answers(_ANY_ROUTE))
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    add_error_schemas(schemas)
+    describe_readings(document)
+    readings = document["paths"]
+    document["paths"] = {}
     if route is not None:
-        components["Row"] = _row_schema(route)
+        schemas["Row"] = {
+            **route.signature.row_schema(),
+            "examples": [route.signature.example_row()],
+        }
         for method in route.predictor.methods:
             document["paths"][f"/{method}"] = {"post": _operation(method, route)}
+    describe_protocols(document, route, names=names, spoken=spoken)
+    document["paths"].update(readings)
     # Relative to this document: right directly and behind every proxy.
     document["servers"] = [{"url": "./"}]
-    if needs_token:
+    if access.token is not None:
+        for path in access.open_paths & document["paths"].keys():
+            for operation in document["paths"][path].values():
+                operation["security"] = []
+                del operation["responses"]["401"]
         components_security = document["components"].setdefault("securitySchemes", {})
         components_security["bearer"] = {"type": "http", "scheme": "bearer"}
         components_security["key"] = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
         document["security"] = [{"bearer": []}, {"key": []}]
-
-
-def _row_schema(route: Route) -> dict[str, Any]:
-    return {**route.signature.row_schema(), "examples": [route.signature.example_row()]}
 
 
 def _operation(method: str, route: Route) -> dict[str, Any]:
@@ -113,37 +102,36 @@ def _operation(method: str, route: Route) -> dict[str, Any]:
     return {
         "summary": f"{route.predictor.model_type}.{method}",
         "operationId": method,
+        "tags": ["Predict"],
         "description": "One row or many; the answer has one item a row, in the same order.",
         "parameters": [_WITH_ID],
         "requestBody": {
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": _request_schema(route),
+                    "schema": _request_schema(route.signature),
                     "examples": {
                         "one row": {"value": {"features": row}},
                         "rows": {"value": {"instances": [row, row]}},
                     },
-                }
+                },
+                **TABLE_CONTENT,
             },
         },
-        "responses": {"200": _answer(method), **_error_answers(_ERRORS)},
+        "responses": {"200": _answer(method), **error_answers(f"/{method}", PREDICTION)},
     }
 
 
-def _request_schema(route: Route) -> dict[str, Any]:
-    row: dict[str, Any] = {"$ref": "#/components/schemas/Row"}
-    if route.signature.kind == "frame":
-        values = {"type": "array", "description": "Values in the order of the columns."}
-        row = {"anyOf": [row, values]}
-    rows = {"type": "array", "items": row, "minItems": 1}
+def _request_schema(signature: Signature) -> dict[str, Any]:
+    rows = rows_schema(signature)
+    features = [*row_schemas(signature), *rows["anyOf"], columns_schema(signature)]
     return {
         "anyOf": [
             {
                 "title": "features",
                 "type": "object",
                 "required": ["features"],
-                "properties": {"features": {"anyOf": [row, rows]}},
+                "properties": {"features": {"anyOf": features}},
             },
             {
                 "title": "instances",
@@ -175,17 +163,7 @@ def _answer(method: str) -> dict[str, Any]:
         "content": {
             "application/json": {
                 "schema": {"type": "object", "properties": keys, "minProperties": 1}
-            }
+            },
+            **TABLE_CONTENT,
         },
-    }
-
-
-def _error_answers(statuses: Any) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Error"}
-    return {
-        str(status): {
-            "description": _ERRORS[status],
-            "content": {"application/json": {"schema": schema}},
-        }
-        for status in statuses
     }

@@ -16,11 +16,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+from starlette.requests import cookie_parser
+
 from nbdeploy.exceptions import ServingError
+from nbdeploy.models.predictor import METHODS
 
 __all__ = [
     "OPEN_PATHS",
@@ -34,9 +36,12 @@ __all__ = [
     "is_loopback",
     "is_shared_machine",
     "login_code",
+    "open_paths_of",
     "session_cookie",
 ]
 
+_PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_.~:-]+)+")
+_NOT_HEALTH = frozenset({*METHODS, "docs", "feedback", "infer", "invocations", "metrics", "stats"})
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]+)?")
 COOKIE_PREFIX = "nbdeploy_"
 LOGIN_PATH = "/login"
@@ -69,7 +74,8 @@ class AccessPolicy:
         Without a token: only callers on this machine, and only under a name of this machine.
         A page of a foreign site that points its own name at 127.0.0.1 (DNS rebinding) fails here.
     allowed_hosts
-        Further names that callers may use, without port.
+        Names that callers may use beside those of this machine, without port. Where a token or the
+        network decides who may call, any name is good as long as none is listed here.
     open_paths
         Paths that need no token.
     """
@@ -114,24 +120,31 @@ def decide(caller: Caller, policy: AccessPolicy) -> Refusal | None:
     >>> decide(Caller("/predict", host="pod:80"), AccessPolicy(token="s3cret")).status
     401
     """
-    guarded_by_address = policy.token is None and policy.loopback_only
-    if guarded_by_address:
-        if not _is_local_peer(caller.address):
-            return Refusal(403, "This service has no token and answers only this machine.")
-        if not _is_known_host(caller, policy):
-            return Refusal(
-                421,
-                "This service does not answer under this Host name. Call it as 127.0.0.1 or "
-                "localhost, or name the host in allowed_hosts=.",
-            )
+    refusal = _decide_on_place(caller, policy)
+    if refusal is not None:
+        return refusal
     if caller.origins and not _are_own(caller.origins, caller.host):
         return Refusal(403, "A page of another origin may not call this service.")
-    if policy.token is None or caller.path in policy.open_paths:
+    if policy.token is None or caller.path in policy.open_paths or _shows(policy.token, caller):
         return None
-    if not _shows(policy.token, caller):
+    return Refusal(401, "Send the token as 'Authorization: Bearer TOKEN' or as 'X-API-Key: TOKEN'.")
+
+
+def _decide_on_place(caller: Caller, policy: AccessPolicy) -> Refusal | None:
+    """Turn away who calls from the wrong machine, or under a wrong name."""
+    guarded_by_address = policy.token is None and policy.loopback_only
+    if guarded_by_address and not _is_local_peer(caller.address):
+        return Refusal(403, "This service has no token and answers only this machine.")
+    # Probes of a cluster call a pod by its address, whatever its clients may call it.
+    names_count = policy.allowed_hosts and caller.path not in policy.open_paths
+    if (guarded_by_address or names_count) and not _is_known_host(caller, policy):
         return Refusal(
-            401, "Send the token as 'Authorization: Bearer TOKEN' or as 'X-API-Key: TOKEN'."
+            421,
+            "This service does not answer under this Host name. Call it as 127.0.0.1 or "
+            "localhost, or name the host in allowed_hosts=.",
         )
+    if caller.host and not _host_name(caller.host):
+        return Refusal(400, "The Host header is no name of a host, or there are several of them.")
     return None
 
 
@@ -148,15 +161,25 @@ def session_of(token: str) -> str:
     return hmac.new(token.encode(), b"nbdeploy browser session", "sha256").hexdigest()
 
 
-def session_cookie(token: str) -> str:
+def session_cookie(token: str, *, path: str = "/", is_encrypted: bool = False) -> str:
     """Write the ``Set-Cookie`` value of a browser session.
 
     Cookies know no port: the name holds a part of the session, so that two services on one machine
     keep one each.
+
+    Parameters
+    ----------
+    token
+        The secret of the service.
+    path
+        Where the browser finds the service: behind a proxy, others share its origin.
+    is_encrypted
+        Whether the browser came by https; the cookie then never travels without.
     """
     session = session_of(token)
     name = COOKIE_PREFIX + session[:8]
-    return f"{name}={session}; Path=/; HttpOnly; SameSite=Strict"
+    secure = "; Secure" if is_encrypted else ""
+    return f"{name}={session}; Path={path}; HttpOnly; SameSite=Strict{secure}"
 
 
 def _is_local_peer(address: str | None) -> bool:
@@ -272,6 +295,36 @@ def choose_token(
     return token
 
 
+def open_paths_of(environment: Mapping[str, str]) -> frozenset[str]:
+    """Tell which paths need no token: health, under the name that a platform asks for as well.
+
+    Vertex AI tells a container in ``AIP_HEALTH_ROUTE`` where it will ask whether it is healthy.
+
+    Raises
+    ------
+    ServingError
+        If that is no path, or one where more than health is answered.
+
+    Examples
+    --------
+    >>> sorted(open_paths_of({"AIP_HEALTH_ROUTE": "/v1/endpoints/7"}) - OPEN_PATHS)
+    ['/v1/endpoints/7']
+    """
+    path = environment.get("AIP_HEALTH_ROUTE", "")
+    if not path:
+        return OPEN_PATHS
+    answers_more = path == environment.get("AIP_PREDICT_ROUTE") or (
+        path.rpartition("/")[2].rpartition(":")[2] in _NOT_HEALTH
+    )
+    if _PLAIN_PATH.fullmatch(path) is None or answers_more:
+        message = (
+            f"AIP_HEALTH_ROUTE is {path!r}; expected a path such as /health, of plain letters, "
+            "where nothing but health is asked: it is open without a token."
+        )
+        raise ServingError(message)
+    return OPEN_PATHS | {path}
+
+
 class OneTimeCodes:
     """Codes that open a browser session once, within `ONE_TIME_SECONDS`."""
 
@@ -327,11 +380,10 @@ def caller_of(scope: Mapping[str, Any]) -> Caller:
 
 
 def _cookie_sessions(header: str) -> list[str]:
-    try:
-        cookie = SimpleCookie(header)
-    except CookieError:
-        return []
-    return [morsel.value for name, morsel in cookie.items() if name.startswith(COOKIE_PREFIX)]
+    # All programs on this machine share its cookies. http.cookies drops everything behind one that
+    # it does not like, such as JSON; this parser reads as browsers write.
+    cookies = cookie_parser(header)
+    return [value for name, value in cookies.items() if name.startswith(COOKIE_PREFIX)]
 
 
 def login_code(scope: Mapping[str, Any]) -> str | None:

@@ -47,6 +47,8 @@ class BackgroundServer:
         Seconds that a client has to send the headers of a request.
     connection_limit
         Clients connected at the same time, idle ones included; one more is answered 503.
+    websockets
+        Whether to speak WebSocket. Its library knows none of the limits above.
     ssl_certfile
         A PEM file with the certificate; with it, the server speaks HTTPS only.
     ssl_keyfile
@@ -74,6 +76,7 @@ class BackgroundServer:
         graceful_timeout: float = 10.0,
         header_timeout: float = HEADER_TIMEOUT,
         connection_limit: int = CONNECTION_LIMIT,
+        websockets: bool = True,
         ssl_certfile: str | os.PathLike[str] | None = None,
         ssl_keyfile: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -90,6 +93,7 @@ class BackgroundServer:
             connection_limit=connection_limit,
             direct=getattr(app, "direct", None),
         )
+        self._websockets = websockets
         self._ssl_certfile = ssl_certfile
         self._ssl_keyfile = ssl_keyfile
         self._logs = LogRing()
@@ -218,6 +222,7 @@ class BackgroundServer:
             app,
             http=self._protocol,
             interface="asgi3",
+            ws="auto" if self._websockets else "none",
             log_config=None,
             # Who is behind a proxy is decided by the application, not by whoever sends a header.
             proxy_headers=False,

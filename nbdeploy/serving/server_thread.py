@@ -16,6 +16,7 @@ from typing import Any, cast
 import uvicorn
 
 from nbdeploy.serving.cell_output import CellOutput
+from nbdeploy.serving.event_loop import new_event_loop
 from nbdeploy.serving.listener import release_descriptor
 from nbdeploy.serving.log_ring import LogRing, LogTap
 from nbdeploy.serving.thread_settings import quick_switching
@@ -195,7 +196,7 @@ class ServerThread(threading.Thread):
 
     def _run_loop(self) -> None:
         # Neither asyncio.run nor uvicorn's own run: nest_asyncio replaces the former.
-        loop = self._loop = _new_event_loop()
+        loop = self._loop = new_event_loop()
         try:
             self._serving = loop.create_task(self._serve())
             while not self._serving.done():
@@ -226,15 +227,6 @@ class ServerThread(threading.Thread):
             connection.transport.abort()
         # The loop tells protocols of their end on its next turn.
         await asyncio.sleep(0)
-
-
-def _new_event_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop  # noqa: PLC0415 -- not there on every platform
-    except ImportError:
-        return asyncio.SelectorEventLoop()
-    # nest_asyncio patches the classes of asyncio's loops, also those that run: not this one.
-    return uvloop.new_event_loop()
 
 
 @atexit.register

@@ -37,10 +37,19 @@ from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference
 from nbdeploy.serving.junction import Junction
 from nbdeploy.serving.lane import PredictionLane
+from nbdeploy.serving.protocol_lane import ProtocolLane
+from nbdeploy.serving.protocol_routes import Context, Endpoint, endpoints
+from nbdeploy.serving.protocols.error_shapes import in_shape_of
 from nbdeploy.serving.reading_routes import add_reading_routes, json_response
 from nbdeploy.serving.routing import Route, route_from_file, route_from_version
 from nbdeploy.serving.schemas import PredictionRequest, describe_paths
-from nbdeploy.serving.security import AccessPolicy, OneTimeCodes, choose_token
+from nbdeploy.serving.security import (
+    AccessPolicy,
+    OneTimeCodes,
+    choose_token,
+    open_paths_of,
+)
+from nbdeploy.serving.served_models import ServedModels
 from nbdeploy.serving.thread_settings import serving_thread
 from nbdeploy.serving.traffic import Traffic
 
@@ -60,9 +69,19 @@ class _Application(FastAPI):
     gate: AccessControl
     lane: PredictionLane
     direct: DirectLane
+    protocols: ProtocolLane
+    spoken: tuple[Endpoint, ...]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.gate(scope, receive, send)
+
+    async def behind_the_gate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve what passed the gate and took no shorter way."""
+        is_http = scope["type"] == "http"
+        if is_http and not self.user_middleware and self.protocols.has(scope["path"]):
+            await self.protocols(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 class ModelService:
@@ -280,12 +299,17 @@ class ModelService:
             docs_url=None,
             redoc_url=None,
             root_path_in_servers=False,
+            # A redirect would name an address that is wrong behind a proxy.
+            redirect_slashes=False,
             lifespan=self._lifespan,
         )
         inference = self.inference
         app.lane = PredictionLane(inference, self._junction)
+        app.spoken = endpoints()
+        context = Context(ServedModels({self.name: inference}), self.health)
+        app.protocols = ProtocolLane(app.spoken, context, self.monitor)
         app.gate = AccessControl(
-            super(_Application, app).__call__,
+            app.behind_the_gate,
             express=app.lane,
             is_express=lambda path: path in _EXPRESS and not app.user_middleware,
             policy=lambda: self.access,
@@ -305,6 +329,8 @@ class ModelService:
         add_feedback_route(app)
         add_docs_routes(app)
         # All verbs, so that an unknown path is not found rather than "not allowed".
+        for path in dict.fromkeys(endpoint.path for endpoint in app.spoken):
+            app.router.routes.append(HttpRoute(path, app.protocols, methods=_VERBS))
         app.router.routes.append(HttpRoute("/{method}", app.lane, methods=_VERBS))
         app.openapi = self._openapi  # type: ignore[method-assign]
         return app
@@ -314,7 +340,11 @@ class ModelService:
         if self._described is None or self._described[0] != key:
             document = get_openapi(title=self.name, version="1", routes=self.app.routes)
             describe_paths(
-                document, self.inference.route, needs_token=self.access.token is not None
+                document,
+                self.inference.route,
+                names=[self.name],
+                spoken=self.app.spoken,
+                access=self.access,
             )
             self._described = (key, document)
         return self._described[1]
@@ -348,14 +378,17 @@ def _cores() -> int:
 def access_policy(token: str | None, allowed_hosts: Iterable[str]) -> AccessPolicy:
     """Make the policy of a service whose address nbdeploy does not choose."""
     hosts = frozenset(host.lower() for host in allowed_hosts)
+    paths = open_paths_of(os.environ)
     if token is None:
-        return AccessPolicy(None, loopback_only=False, allowed_hosts=hosts)
+        return AccessPolicy(None, loopback_only=False, allowed_hosts=hosts, open_paths=paths)
     if token == "auto":  # noqa: S105 -- a keyword, not a secret
         token = os.environ.get("NBDEPLOY_TOKEN") or "auto"
-    return AccessPolicy(choose_token(token, host="127.0.0.1"), allowed_hosts=hosts)
+    chosen = choose_token(token, host="127.0.0.1")
+    return AccessPolicy(chosen, allowed_hosts=hosts, open_paths=paths)
 
 
-async def _http_error(_: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     answer = answer_of(RequestError(str(error.detail), status=error.status_code))
+    answer = in_shape_of(request.scope["path"], answer)
     return json_response(answer.body, answer.status, dict(error.headers or {}))

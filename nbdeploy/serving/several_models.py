@@ -19,8 +19,11 @@ from nbdeploy.serving.access_control import AccessControl
 from nbdeploy.serving.asgi import App, Receive, Scope, Send
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.health import Health
+from nbdeploy.serving.protocol_lane import ProtocolLane
+from nbdeploy.serving.protocol_routes import Context, endpoints
 from nbdeploy.serving.reading_routes import add_reading_routes, json_response
 from nbdeploy.serving.security import AccessPolicy, OneTimeCodes
+from nbdeploy.serving.served_models import ServedModels
 from nbdeploy.serving.service import ModelService
 
 __all__ = ["MODELS_PATH", "SeveralModels"]
@@ -36,6 +39,7 @@ class _Application(FastAPI):
     """FastAPI for what all models share; each model's own application answers under its name."""
 
     gate: AccessControl
+    protocols: ProtocolLane
     children: Mapping[str, App]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,6 +54,13 @@ class _Application(FastAPI):
                 await child(inner, receive, send)
                 return
         await self.gate(scope, receive, send)
+
+    async def behind_the_gate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve what passed the gate: by name in a protocol, or what all share."""
+        if scope["type"] == "http" and self.protocols.has(scope["path"]):
+            await self.protocols(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 class SeveralModels:
@@ -121,12 +132,16 @@ class SeveralModels:
             docs_url=None,
             redoc_url=None,
             root_path_in_servers=False,
+            redirect_slashes=False,
             lifespan=self._lifespan,
         )
         app.children = {name: each.app for name, each in self.services.items()}
+        served = ServedModels({name: each.inference for name, each in self.services.items()})
+        # Each model keeps its own errors; a record of all is needed only for their ids.
+        app.protocols = ProtocolLane(endpoints(), Context(served, self.health), ModelMonitor())
         app.gate = AccessControl(
-            super(_Application, app).__call__,
-            express=super(_Application, app).__call__,
+            app.behind_the_gate,
+            express=app.behind_the_gate,
             is_express=lambda _: False,
             policy=lambda: self.access,
             codes=self.codes,

@@ -6,7 +6,7 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbdeploy.display.html import Html, element, escape, fragment
 from nbdeploy.display.mime import ReprMixin
@@ -36,7 +36,7 @@ class Snippets(ReprMixin):
     javascript: str
 
     def __str__(self) -> str:
-        return "\n\n".join(f"# {language}\n{code}" for language, code in self._all())
+        return "\n\n".join(f"# {language}\n{code}" for language, code in self.by_language())
 
     def __repr__(self) -> str:
         return "<Snippets: .curl, .python, .r, .javascript>"
@@ -45,14 +45,15 @@ class Snippets(ReprMixin):
         """Write every snippet under its language."""
         parts = (
             Html(
-                element("p", element("strong", language))
+                element("p", language, class_="nbd-label")
                 + element("pre", escape(code, keep="\n"), class_="nbd-copy")
             )
-            for language, code in self._all()
+            for language, code in self.by_language()
         )
         return fragment(*parts)
 
-    def _all(self) -> tuple[tuple[str, str], ...]:
+    def by_language(self) -> tuple[tuple[str, str], ...]:
+        """Give each language with its snippet."""
         return (
             ("curl", self.curl),
             ("Python", self.python),
@@ -61,8 +62,25 @@ class Snippets(ReprMixin):
         )
 
 
-def make_snippets(url: str, row: Any, *, token_file: Path | None = None) -> Snippets:
-    """Write the snippets of a service.
+class _Key(NamedTuple):
+    """How each language reads the token when a snippet runs."""
+
+    curl: str
+    python: str
+    r: str
+    javascript: str
+    javascript_imports: tuple[str, ...] = ()
+
+
+def make_snippets(
+    url: str,
+    row: Any,
+    *,
+    token_file: Path | None = None,
+    token_variable: str | None = None,
+    certificate: Path | None = None,
+) -> Snippets:
+    r"""Write the snippets of a service.
 
     Parameters
     ----------
@@ -72,14 +90,54 @@ def make_snippets(url: str, row: Any, *, token_file: Path | None = None) -> Snip
         A row that the model takes.
     token_file
         Where the token can be read, if one is needed: the snippets read it when they run.
+    token_variable
+        The environment variable that holds the token, for readers who cannot read the file.
+    certificate
+        The file with the certificate of a service that speaks https.
+
+    Examples
+    --------
+    >>> print(make_snippets("http://host", [1.5], token_variable="NBDEPLOY_TOKEN").curl)
+    curl http://host/predict \
+      -H 'Content-Type: application/json' \
+      -H "X-API-Key: $NBDEPLOY_TOKEN" \
+      -d '{"features": [1.5]}'
     """
     body = json.dumps({"features": row}, ensure_ascii=False)
-    path = _short(token_file) if token_file is not None else None
+    key = None
+    if token_file is not None:
+        key = _key_in_file(_short(token_file))
+    elif token_variable is not None:
+        key = _key_in_variable(token_variable)
+    trusted = _short(certificate.absolute()) if certificate is not None else None
     return Snippets(
-        curl=_curl(url, body, path),
-        python=_python(url, row, path),
-        r=_r(url, body, path),
-        javascript=_javascript(url, body, path),
+        curl=_curl(url, body, key, trusted),
+        python=_python(url, row, key, trusted),
+        r=_r(url, body, key, trusted),
+        javascript=_javascript(url, body, key, trusted),
+    )
+
+
+def _key_in_file(path: str) -> _Key:
+    return _Key(
+        curl=f"$(cat {_unquoted_home(path)})",
+        python=f"Path({path!r})",
+        r=f"readLines({json.dumps(path)})",
+        javascript='readFileSync(path, "utf8").trim()',
+        javascript_imports=(
+            'import { readFileSync } from "node:fs";',
+            'import { homedir } from "node:os";',
+            f'const path = {json.dumps(path)}.replace("~", homedir());',
+        ),
+    )
+
+
+def _key_in_variable(name: str) -> _Key:
+    return _Key(
+        curl=f"${name}",
+        python=f'os.environ["{name}"]',
+        r=f'Sys.getenv("{name}")',
+        javascript=f"process.env.{name}",
     )
 
 
@@ -90,10 +148,11 @@ def _short(path: Path) -> str:
         return str(path)
 
 
-def _curl(url: str, body: str, token: str | None) -> str:
-    key = f' \\\n  -H "X-API-Key: $(cat {_unquoted_home(token)})"' if token else ""
+def _curl(url: str, body: str, key: _Key | None, certificate: str | None) -> str:
+    header = f' \\\n  -H "X-API-Key: {key.curl}"' if key else ""
+    trust = f" --cacert {_unquoted_home(certificate)}" if certificate else ""
     return (
-        f"curl {url}/predict \\\n  -H 'Content-Type: application/json'{key} \\\n"
+        f"curl{trust} {url}/predict \\\n  -H 'Content-Type: application/json'{header} \\\n"
         f"  -d {shlex.quote(body)}"
     )
 
@@ -103,21 +162,25 @@ def _unquoted_home(path: str) -> str:
     return f"~/{shlex.quote(path[2:])}" if path.startswith("~/") else shlex.quote(path)
 
 
-def _python(url: str, row: Any, token: str | None) -> str:
+def _python(url: str, row: Any, key: _Key | None, certificate: str | None) -> str:
     lines = ["from nbdeploy import Client"]
-    argument = ""
-    if token:
+    values = {"token": key.python if key else None}
+    values["certificate"] = f"Path({certificate!r})" if certificate else None
+    argument = "".join(f", {name}={value}" for name, value in values.items() if value)
+    if "Path(" in argument:
         lines.insert(0, "from pathlib import Path")
-        argument = f", token=Path({token!r})"
+    if "os.environ" in argument:
+        lines.insert(0, "import os\n")
     call = f"Client({url!r}{argument}).predict({[row] if not isinstance(row, dict) else row!r})"
     return "\n".join([*lines, "", call])
 
 
-def _r(url: str, body: str, token: str | None) -> str:
-    key = f'\n  req_headers("X-API-Key" = readLines({json.dumps(token)})) |>' if token else ""
+def _r(url: str, body: str, key: _Key | None, certificate: str | None) -> str:
+    trust = f"\n  req_options(cainfo = {json.dumps(certificate)}) |>" if certificate else ""
+    header = f'\n  req_headers("X-API-Key" = {key.r}) |>' if key else ""
     return (
         "library(httr2)\n"
-        f'request("{url}/predict") |>{key}\n'
+        f'request("{url}/predict") |>{trust}{header}\n'
         f'  req_body_raw({_r_text(body)}, type = "application/json") |>\n'
         "  req_perform() |> resp_body_json()"
     )
@@ -128,17 +191,14 @@ def _r_text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _javascript(url: str, body: str, token: str | None) -> str:
+def _javascript(url: str, body: str, key: _Key | None, certificate: str | None) -> str:
     headers = '"Content-Type": "application/json"'
-    lines = []
-    if token:
-        path = json.dumps(token)
-        lines = [
-            'import { readFileSync } from "node:fs";',
-            'import { homedir } from "node:os";',
-            f'const path = {path}.replace("~", homedir());',
-        ]
-        headers += ', "X-API-Key": readFileSync(path, "utf8").trim()'
+    lines: list[str] = []
+    if certificate:
+        lines.append(f"// Start with NODE_EXTRA_CA_CERTS={_unquoted_home(certificate)} node ...")
+    if key:
+        lines += key.javascript_imports
+        headers += f', "X-API-Key": {key.javascript}'
     lines += [
         f'const answer = await fetch("{url}/predict", {{',
         f'  method: "POST", headers: {{{headers}}},',

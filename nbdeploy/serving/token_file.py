@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import socket
 from pathlib import Path
 
 from nbdeploy.models.trust import config_folder
@@ -20,9 +21,10 @@ def token_path(name: str) -> Path:
     name
         The name of the service.
     """
-    # Names may hold any letter of any script; the digest keeps two of them apart.
+    # Names may hold any letter of any script; the digest keeps two of them apart. So it does with
+    # processes of one number on two machines, or in two containers, that share a home folder.
     readable = re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-")[:40] or "service"
-    digest = hashlib.sha256(f"{os.getpid()}:{name}".encode()).hexdigest()[:8]
+    digest = hashlib.sha256(f"{socket.gethostname()}:{os.getpid()}:{name}".encode()).hexdigest()[:8]
     return config_folder() / "tokens" / f"{readable}-{digest}"
 
 
@@ -30,6 +32,8 @@ def write_token(name: str, token: str) -> Path:
     """Write a token, mode 0600 in a folder of mode 0700, and tell where."""
     path = token_path(name)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # It may have been there, with another mode.
+    path.parent.chmod(0o700)
     remove_token(name)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -45,7 +45,7 @@ def run_quickstart(output: Path, *, tell: Callable[[str], None]) -> None:
     Raises
     ------
     ServingError
-        If a cell fails that should not.
+        If a cell fails that should not, or the page cannot be written.
     """
     import nbformat  # noqa: PLC0415 -- Jupyter is needed here only
     from nbclient import NotebookClient  # noqa: PLC0415 -- as above
@@ -53,6 +53,7 @@ def run_quickstart(output: Path, *, tell: Callable[[str], None]) -> None:
     from nbconvert import HTMLExporter  # noqa: PLC0415 -- as above
 
     folder = notebooks_folder()
+    _make_folder_of(output)
     notebook = nbformat.read(folder / "quickstart.ipynb", as_version=4)  # type: ignore[no-untyped-call]
 
     def tell_cell(cell: Any, **_: Any) -> None:
@@ -63,6 +64,7 @@ def run_quickstart(output: Path, *, tell: Callable[[str], None]) -> None:
         notebook,
         timeout=_CELL_TIMEOUT,
         kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=40"],  # errors; not that loopback is plain text
         resources={"metadata": {"path": str(folder)}},
         on_cell_executed=tell_cell,
     )
@@ -72,9 +74,22 @@ def run_quickstart(output: Path, *, tell: Callable[[str], None]) -> None:
         message = f"A cell of the quickstart failed: {error.ename}: {error.evalue}"
         raise ServingError(message) from error
     page, _ = HTMLExporter().from_notebook_node(notebook)  # type: ignore[no-untyped-call]
-    output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(page, encoding="utf-8")
     tell(f"The executed notebook: {output}")
+
+
+def _make_folder_of(output: Path) -> None:
+    """Find out before the minutes are spent whether the page can be written."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with output.open("a"):
+            pass
+    except OSError as error:
+        message = (
+            f"The page cannot be written to {str(output)!r}: {error.strerror}. "
+            "Name a file in a folder of yours with --output."
+        )
+        raise ServingError(message) from error
 
 
 def _texts(cell: Any) -> list[str]:

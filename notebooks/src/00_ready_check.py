@@ -3,7 +3,7 @@
 #
 # After this notebook you know
 #
-# - that your machine can do all lessons, or what to cure first,
+# - whether your machine can run all lessons, or what to fix first,
 # - how many processors are really yours,
 # - how a task in these notebooks is checked.
 #
@@ -22,7 +22,7 @@ ready = ready_check()
 ready
 
 # %% [markdown]
-# Each row is *ok*, a *warning* or a *problem*. Under a warning or a problem you find what to do.
+# Each row is *ok*, a *warning* or a *problem*. Beside a warning or a problem stands what to do.
 # Warnings may stay: the lessons work, with a limit.
 #
 # Is everything there? Let the check say it.

@@ -208,12 +208,23 @@ check("01.2", verdicts)
 # <details><summary>Answer</summary>No. Its program ran while it was loaded.</details>
 #
 # 2. A colleague sends you a model. What do you ask for, besides the file?
-# <details><summary>Answer</summary>Its digest, on another way than the file: load it with
+# <details><summary>Answer</summary>Its digest, sent on another way than the file: load it with
 # <code>trust="sha256:..."</code>. Or a skops file.</details>
 #
 # 3. The digest is right. Can the model still give other answers than at your colleague's?
 # <details><summary>Answer</summary>Yes, with another version of scikit-learn. The manifest knows the
 # versions, and loading warns.</details>
+
+# %% [markdown]
+# ## Clean up
+#
+# Nothing runs in the background: this lesson only made files. The next cell deletes them; run the
+# notebook again to get them back.
+
+# %%
+import shutil
+
+shutil.rmtree("work/01", ignore_errors=True)
 
 # %% [markdown]
 # **Next:** `02_model_versions` keeps many models, with names and a way back.

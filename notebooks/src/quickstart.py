@@ -12,7 +12,7 @@
 # %% [markdown]
 # ## 1 The data
 #
-# 344 penguins were measured on three islands in Antarctica. The model shall tell the species.
+# 344 penguins were measured on three islands in Antarctica. The model is to tell the species.
 #
 # Look at the table: which columns are text? Where is a value missing?
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -14,39 +13,16 @@ from pathlib import Path
 import nbformat
 import pytest
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-]
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-_PATIENCE = 60
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    executable = shutil.which("chromium") or shutil.which("chromium-browser")
-    if executable is None:
-        reason = "no Chromium on this machine: the browser tests were not run"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        yield browser
-        browser.close()
+_PATIENCE = 150
 
 
 class Lab:
     """A JupyterLab server on a free port, with one browser page an opened notebook."""
 
-    def __init__(self, browser, folder):
+    def __init__(self, browser, folder, *options, ip="127.0.0.1"):
         self._browser = browser
+        self._options = [f"--ip={ip}", *options]
         self._folder = folder
         self._settings = folder / ".settings"
         self._write_setting("notebook-extension/tracker", windowingMode="none")
@@ -71,10 +47,11 @@ class Lab:
         self._process = subprocess.Popen(
             [
                 sys.executable, "-m", "jupyterlab", "--allow-root", "--no-browser",
-                "--ip=127.0.0.1", "--port=0", f"--ServerApp.root_dir={self._folder}",
+                "--port=0", f"--ServerApp.root_dir={self._folder}",
                 "--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True",
                 "--ServerApp.disable_check_xsrf=True",
                 "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+                *self._options,
             ],
             stdout=self._log, stderr=self._log, env=environment,
         )  # fmt: skip
@@ -86,7 +63,8 @@ class Lab:
         while time.monotonic() < end:
             for file in (self._folder / ".runtime").glob("jpserver-*.json"):
                 try:
-                    url = json.loads(file.read_text())["url"]
+                    told = json.loads(file.read_text())
+                    url = f"http://127.0.0.1:{told['port']}{told['base_url']}"
                     urllib.request.urlopen(f"{url}api/status", timeout=5).close()
                 except (ValueError, urllib.error.URLError):
                     continue
@@ -95,7 +73,7 @@ class Lab:
             time.sleep(0.1)
         raise TimeoutError((self._folder / "lab.log").read_text())
 
-    def open(self, cells, *, theme="JupyterLab Light", name="notebook"):
+    def open(self, cells, *, theme="JupyterLab Light", name="notebook", **options):
         """Write a notebook, open it and wait for its kernel."""
         self._write_setting("apputils-extension/themes", theme=theme)
         notebook = nbformat.v4.new_notebook(
@@ -104,7 +82,9 @@ class Lab:
         # Without it JupyterLab asks which kernel to start.
         notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
         nbformat.write(notebook, self._folder / f"{name}.ipynb")
-        page = self._browser.new_page(viewport={"width": 1200, "height": 900})
+        # A context of its own, so that a test can open further pages in it.
+        size = {"width": 1200, "height": 900}
+        page = self._browser.new_context(viewport=size, **options).new_page()
         page.set_default_timeout(_PATIENCE * 1000)
         page.goto(f"{self.url}doc/tree/{name}.ipynb?reset")
         page.wait_for_function(
@@ -123,6 +103,8 @@ class Lab:
 
 
 class OpenNotebook:
+    screenshots = SCREENSHOTS
+
     def __init__(self, page):
         self.page = page
 
@@ -149,10 +131,16 @@ class OpenNotebook:
         self.page.evaluate(
             "() => window.jupyterapp.shell.currentWidget.context.sessionContext.shutdown()"
         )
-        self.page.close()
+        self.page.context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def lab_with(chromium):
+    """Make a JupyterLab with options of its own."""
+    return lambda folder, *options, **more: Lab(chromium, folder, *options, **more)
+
+
+@pytest.fixture(scope="module")
 def lab(chromium, tmp_path_factory):
     running = Lab(chromium, tmp_path_factory.mktemp("lab")).start()
     yield running

@@ -99,6 +99,15 @@ def test_the_text_counts_the_columns_that_it_leaves_out():
     assert wide(30).to_text().splitlines()[-2].strip() == "and 22 more columns"
 
 
+def test_the_call_in_other_languages_is_folded_until_the_service_stops():
+    others = (("Python", "Client('http://x').predict([1])"), ("R", "library(httr2)"))
+    parsed = assert_harmless(changed(other_calls=others).to_html())
+    assert parsed.tags.count("details") == 2
+    assert "Client('http://x').predict([1])" in parsed.text
+    stopped = assert_harmless(changed(other_calls=others, state="stopped").to_html())
+    assert "httr2" not in stopped.text
+
+
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(ServiceCard)])
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
 def test_nothing_hostile_becomes_a_tag_or_an_attribute(field, hostile):
@@ -106,6 +115,7 @@ def test_nothing_hostile_becomes_a_tag_or_an_attribute(field, hostile):
         "methods": (hostile, "/predict"),
         "schema": ((hostile, hostile, hostile),) * 9,
         "notes": (hostile,),
+        "other_calls": ((hostile, hostile),),
     }
     card = changed(**{field: values.get(field, hostile)})
     parsed = assert_harmless(card.to_html())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -19,8 +17,6 @@ from tests.hostile import HOSTILE
 
 pytestmark = pytest.mark.browser
 
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 LAB = Path(sys.prefix, "share/jupyter/nbconvert/templates/lab/static")
 CURL = "curl http://127.0.0.1:43210/predict \\\n  -d '{\"features\": [5.8, 3.0, 4.35, 1.3]}'"
 
@@ -53,28 +49,12 @@ TOUCH_EVERYTHING = """() => document.querySelectorAll('.nbdeploy *').forEach(ele
     element.tagName === 'A' && event === 'click' || element.dispatchEvent(new Event(event))))"""
 
 
-@pytest.fixture(scope="module")
-def browser():
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        message = "there is no Chromium on this machine"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def open_page(browser):
+def open_page(chromium):
     pages = []
 
     def open_page(html, *, theme=None, scheme="light", width=900):
-        page = browser.new_page(viewport={"width": width, "height": 700}, color_scheme=scheme)
+        page = chromium.new_page(viewport={"width": width, "height": 700}, color_scheme=scheme)
         page.route("**", lambda route: route.abort())
         page.set_content(in_lab(html, theme) if theme else html)
         pages.append(page)

@@ -17,6 +17,22 @@ from jupyter_core.utils import ensure_event_loop
 
 _STARTUP_TIMEOUT = 60.0
 _POLL = 0.01
+# Put before a cell that waits for a server: it prints "waits" once the cell does. An interrupt
+# that came before would interrupt something else.
+SAY_WHEN_WAITING = """
+import sys, threading, time
+def say_when_waiting():
+    names = set()
+    while "await_end" not in names:
+        time.sleep(0.01)
+        frame = sys._current_frames()[threading.main_thread().ident]
+        names = set()
+        while frame is not None:
+            names.add(frame.f_code.co_name)
+            frame = frame.f_back
+    print("waits", flush=True)
+threading.Thread(target=say_when_waiting, daemon=True).start()
+"""
 
 
 def environment(home: str) -> dict[str, str]:
@@ -90,7 +106,7 @@ class Cell:
         assert not (check and result.error), result.error
         return result
 
-    def wait_for(self, text: str, times: int = 1, *, timeout: float = 10.0) -> CellResult:
+    def wait_for(self, text: str, times: int = 1, *, timeout: float = 30.0) -> CellResult:
         """Wait until its output contains the text so many times."""
         end = time.monotonic() + timeout
         while self.result.stdout.count(text) < times:

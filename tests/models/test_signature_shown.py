@@ -221,13 +221,14 @@ def test_text_and_html_show_the_same_facts(signature):
     bundle = signature._repr_mimebundle_()
     for text in bundle.values():
         assert "petal_width" in text
-        assert "a whole number" in text
+        assert "whole number" in text
+        assert "a whole number" not in text
     assert repr(signature).startswith("Signature(6 columns: 'petal_width'")
     assert "\n" not in repr(signature)
 
 
 def test_a_description_has_name_type_and_note(signature):
-    assert signature.describe()[0] == ("petal_width", "a number", "0.2 to 2.5")
+    assert signature.describe()[0] == ("petal_width", "number", "0.2 to 2.5")
 
 
 # --- saved and read --------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from nbdeploy.serving.server import BackgroundServer
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: t\r\n\r\n"
 TIMEOUT = 0.2
+# Far below the 5 s after which a client gives up; other programs may keep the processors busy.
+SOON = TIMEOUT + 3
 
 
 async def app(scope, receive, send):
@@ -63,12 +65,24 @@ def everything_from(client):
     return b"".join(parts), time.monotonic() - began
 
 
+def received(client, end):
+    """Read until the answer ends so; tell whether it did before the server hung up."""
+    answer = b""
+    while not answer.endswith(end):
+        part = client.recv(65536)
+        if not part:
+            return False
+        answer += part
+    return True
+
+
 def test_headers_that_never_end_are_answered_408_and_hung_up_on(connect):
     client = connect()
     client.sendall(b"GET / HTTP/1.1\r\nhost: t\r\n")
     answer, seconds = everything_from(client)
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert seconds < TIMEOUT + 1
+    assert b'{"detail":"The headers did not come in time.' in answer
+    assert seconds < SOON
 
 
 def test_headers_that_drip_do_not_win_more_time(connect):
@@ -84,34 +98,34 @@ def test_headers_that_drip_do_not_win_more_time(connect):
             continue
         break
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert time.monotonic() - began < TIMEOUT + 1
+    assert time.monotonic() - began < SOON
 
 
 def test_a_client_that_sends_nothing_is_hung_up_on_in_silence(connect):
     answer, seconds = everything_from(connect())
     assert answer == b""
-    assert seconds < TIMEOUT + 1
+    assert seconds < SOON
 
 
 def test_the_next_request_on_the_same_connection_has_its_own_deadline(connect):
     client = connect()
     for _ in range(2):
         client.sendall(REQUEST)
-        assert client.recv(65536).endswith(b"answered")
+        assert received(client, b"answered")
         time.sleep(TIMEOUT * 1.5)
     client.sendall(b"GET / HTTP/1.1\r\nhost: t\r\n")
     answer, seconds = everything_from(client)
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert seconds < TIMEOUT + 1
+    assert seconds < SOON
 
 
 def test_empty_lines_between_requests_do_not_keep_a_connection_for_ever(connect):
     client = connect()
     client.sendall(REQUEST)
-    assert client.recv(65536).endswith(b"answered")
+    assert received(client, b"answered")
     client.sendall(b"\r\n")
     _, seconds = everything_from(client)
-    assert seconds < TIMEOUT + 1
+    assert seconds < SOON
 
 
 def test_a_body_may_take_longer_than_the_headers(connect):
@@ -119,7 +133,7 @@ def test_a_body_may_take_longer_than_the_headers(connect):
     client.sendall(b"POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 4\r\n\r\n")
     time.sleep(TIMEOUT * 1.5)
     client.sendall(b"body")
-    assert client.recv(65536).endswith(b"answeredbody")
+    assert received(client, b"answeredbody")
 
 
 def test_requests_sent_at_once_are_all_answered(connect):
@@ -135,12 +149,16 @@ def test_one_client_too_many_is_answered_503(connect):
     kept = [connect() for _ in range(3)]
     for client in kept:
         client.sendall(REQUEST)
-        assert client.recv(65536).endswith(b"answered")
+        assert received(client, b"answered")
     answer, _ = everything_from(connect())
     assert answer.startswith(b"HTTP/1.1 503 ")
-    assert b"retry-after" in answer
+    assert b"retry-after: 1\r\n" in answer
+    assert b'{"detail":"Too many clients are connected.' in answer
     kept[0].close()
-    time.sleep(0.1)
-    client = connect()
-    client.sendall(REQUEST)
-    assert client.recv(65536).endswith(b"answered")
+    end = time.monotonic() + 5
+    answer = b""
+    while not answer.endswith(b"answered"):  # the server learns of the free place in a moment
+        assert time.monotonic() < end, answer
+        client = connect()
+        client.sendall(REQUEST)
+        answer = client.recv(65536)

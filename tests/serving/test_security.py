@@ -1,10 +1,14 @@
 import string
+import time
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nbdeploy.exceptions import ServingError
+from nbdeploy.serving import security
 from nbdeploy.serving.security import (
     ONE_TIME_SECONDS,
     OPEN_PATHS,
@@ -16,6 +20,8 @@ from nbdeploy.serving.security import (
     decide,
     is_loopback,
     is_shared_machine,
+    open_paths_of,
+    session_cookie,
     session_of,
 )
 
@@ -125,6 +131,107 @@ def test_a_container_without_a_token_answers_any_machine_under_any_name():
     assert status(Caller("/predict", host="10.1.2.3:80", address="10.0.0.9"), CONTAINER) is None
 
 
+ALLOWING = AccessPolicy("s3cret", allowed_hosts=frozenset({"api.example"}))
+OPEN_TO_NAMES = AccessPolicy(None, loopback_only=False, allowed_hosts=frozenset({"api.example"}))
+
+
+@pytest.mark.parametrize("policy", [ALLOWING, OPEN_TO_NAMES])
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("api.example", None), ("API.example:443", None), ("localhost:8000", None),
+     ("evil.example", 421), ("xapi.example", 421), ("api.example.evil.example", 421), ("", 421)],
+)  # fmt: skip
+def test_where_names_are_listed_no_other_name_is_good(policy, host, expected):
+    caller = Caller("/predict", host=host, address="10.0.0.9", credentials=("s3cret",))
+
+    assert status(caller, policy) == expected
+
+
+@pytest.mark.parametrize("policy", [ALLOWING, OPEN_TO_NAMES, GUARDED, CONTAINER])
+@pytest.mark.parametrize(
+    "host",
+    ["10.1.2.3:8000", "[fd00::17]:8000", "churn", "churn.default.svc.cluster.local:80", ""],
+)
+def test_probes_of_a_cluster_ask_a_pod_by_any_name(policy, host):
+    # A kubelet sends the address of the pod and no token; HTTP/1.0 probes send no name at all.
+    for path in ("/health/live", "/health/ready", "/v2/health/ready"):
+        assert status(Caller(path, host=host, address="10.0.0.1"), policy) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        # An Ingress, and jupyter-server-proxy, pass on the name that the browser used.
+        ("churn.example", "https://churn.example"),
+        ("churn.example", "http://churn.example:80"),
+        ("hub.example:8443", "https://hub.example:8443"),
+        ("churn.default.svc.cluster.local", "http://churn.default.svc.cluster.local"),
+    ],
+)
+def test_a_page_of_the_name_that_the_proxy_passes_on_may_call(host, origin):
+    caller = Caller("/predict", host, (origin,), address="10.0.0.9", credentials=("s3cret",))
+
+    assert status(caller, GUARDED) is None
+
+
+@pytest.mark.parametrize("host", ["a b", "evil/x", "a,b", "user@localhost", "[::1", "a:b:c", "é"])
+def test_what_is_no_host_is_refused_whoever_sends_it(host):
+    caller = Caller("/predict", host=host, address="10.0.0.9", credentials=("s3cret",))
+
+    assert status(caller, GUARDED) == 400
+    assert status(caller, CONTAINER) == 400
+
+
+def test_vertex_tells_where_it_asks_for_health():
+    paths = open_paths_of({"AIP_HEALTH_ROUTE": "/v1/endpoints/1/deployedModels/2"})
+
+    assert paths == OPEN_PATHS | {"/v1/endpoints/1/deployedModels/2"}
+    assert open_paths_of({}) == OPEN_PATHS
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/predict", "/v2/models/iris/infer", "/v1/models/iris:predict", "/invocations", "/stats",
+     "/metrics", "/docs", "health", "/health/../predict", "/a b", "//health", "/", "/{method}",
+     "/same"],
+)  # fmt: skip
+def test_a_health_route_that_would_open_more_than_health_is_refused(path):
+    environment = {"AIP_HEALTH_ROUTE": path, "AIP_PREDICT_ROUTE": "/same"}
+
+    with pytest.raises(ServingError, match="AIP_HEALTH_ROUTE"):
+        open_paths_of(environment)
+
+
+def test_a_cookie_belongs_to_the_path_of_its_service_and_to_https_where_it_came_by_it():
+    plain = session_cookie("s3cret")
+    behind = session_cookie("s3cret", path="/user/ada/proxy/8123", is_encrypted=True)
+
+    assert plain.endswith("; Path=/; HttpOnly; SameSite=Strict")
+    assert "; Path=/user/ada/proxy/8123; " in behind
+    assert behind.endswith("; Secure")
+
+
+def test_a_cookie_that_is_hard_to_parse_costs_no_time():
+    began = time.perf_counter()
+    caller_of(scope((b"cookie", b'nbdeploy_a="' + b"\\\\" * 30_000)))
+
+    assert time.perf_counter() - began < 0.5
+
+
+def test_the_token_is_compared_in_constant_time(monkeypatch):
+    compared = []
+
+    def compare(sent, right):
+        compared.append((sent, right))
+        return sent == right
+
+    monkeypatch.setattr(security.hmac, "compare_digest", compare)
+    caller = Caller("/predict", credentials=("wrong", "s3cret"), sessions=("wrong",))
+
+    assert status(caller, GUARDED) is None
+    assert len(compared) == 3
+
+
 def scope(*headers, path="/predict"):
     return {"path": path, "headers": list(headers), "client": ("127.0.0.1", 5)}
 
@@ -139,6 +246,16 @@ def test_credentials_are_read_from_both_headers_and_the_cookie():
     )
 
     assert caller.credentials == ("one", "two")
+    assert caller.sessions == ("three",)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    ['settings={"theme": [1, 2]}', "consent", "a[0]=1", "x=with space", "größe=1", "=;;", '"'],
+)
+def test_cookies_of_other_programs_on_this_machine_do_not_end_a_session(foreign):
+    caller = caller_of(scope((b"cookie", f"{foreign}; nbdeploy_12ab=three".encode())))
+
     assert caller.sessions == ("three",)
 
 
@@ -158,7 +275,7 @@ def test_two_host_headers_name_no_known_host():
 )
 def test_no_header_breaks_the_decision(headers):
     for policy in (LOCAL, GUARDED, CONTAINER):
-        assert status(caller_of(scope(*headers)), policy) in {None, 401, 403, 421}
+        assert status(caller_of(scope(*headers)), policy) in {None, 400, 401, 403, 421}
 
 
 def test_secrets_are_in_no_repr():
@@ -193,8 +310,18 @@ def test_a_token_that_no_header_can_carry_is_refused(token):
         choose_token(token, host="127.0.0.1")
 
 
-def test_a_hub_is_a_shared_machine():
-    assert is_shared_machine({"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"})
+@pytest.mark.parametrize("variable", ["JUPYTERHUB_SERVICE_PREFIX", "JUPYTERHUB_API_TOKEN"])
+def test_a_hub_is_a_shared_machine(variable):
+    assert is_shared_machine({variable: "/user/ada/"})
+
+
+@pytest.mark.parametrize(("others", "is_shared"), [([], False), (["eva"], True)])
+def test_a_machine_is_shared_when_somebody_else_is_logged_in(monkeypatch, others, is_shared):
+    me = psutil.Process().username()
+    logged_in = [SimpleNamespace(name=name) for name in [me, me, *others]]
+    monkeypatch.setattr(psutil, "users", lambda: logged_in)
+
+    assert is_shared_machine({}) is is_shared
 
 
 def test_loopback_is_told_from_other_addresses():

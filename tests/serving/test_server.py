@@ -19,7 +19,7 @@ import websockets.sync.client
 from starlette.applications import Starlette
 
 from nbdeploy.exceptions import PortInUseError, StartupError, StoppedError
-from nbdeploy.serving import server_thread
+from nbdeploy.serving import event_loop
 from nbdeploy.serving.server import BackgroundServer
 
 
@@ -102,13 +102,17 @@ def app():
 @pytest.fixture(params=["uvloop", "asyncio"])
 def either_loop(request, monkeypatch):
     if request.param == "asyncio":
-        monkeypatch.setattr(server_thread, "_new_event_loop", asyncio.SelectorEventLoop)
+        monkeypatch.setattr(event_loop, "_loop_class", lambda: asyncio.SelectorEventLoop)
 
 
 def serve(app, **options):
     server = BackgroundServer(app, name="t", **options)
     app.server = server
     return server
+
+
+# Seconds that a call may take longer because other programs keep the processors busy.
+BUSY = 2.0
 
 
 def seconds_of(call, *args):
@@ -218,15 +222,13 @@ def test_the_plain_text_tells_name_and_state_and_no_port(app):
     assert repr(server) == "<BackgroundServer 't', stopped>"
 
 
-def test_https(app, tmp_path):
+def test_https(app, tmp_path, system_program):
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    openssl = system_program("openssl")
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     names = ["-subj", "/CN=t", "-addext", "subjectAltName=IP:127.0.0.1"]
     files = ["-out", certificate, "-keyout", key]
-    try:
-        subprocess.run([*command, *names, *files], check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("no openssl to make a certificate with")
+    subprocess.run([*command, *names, *files], check=True, capture_output=True)
     trust = ssl.create_default_context(cafile=certificate)
     with serve(app, ssl_certfile=certificate, ssl_keyfile=key) as server:
         assert server.url.startswith("https://")
@@ -298,7 +300,7 @@ def test_a_request_that_hangs_is_cancelled_in_time(app, background, path, either
     server = serve(app, graceful_timeout=0.3).start()
     request = background(httpx.get, f"{server.url}/{path}")
     assert app.reached.acquire(timeout=5)
-    assert seconds_of(server.stop) < 1.3
+    assert seconds_of(server.stop) < 1.3 + BUSY
     assert request.result().status_code == 500
     with pytest.raises(httpx.ConnectError):
         httpx.get(server.url)
@@ -310,7 +312,7 @@ def test_a_request_that_blocks_the_loop_itself_neither_blocks_stop_nor_the_port(
     server = serve(app).start()
     request = background(httpx.get, f"{server.url}/stuck")
     assert app.reached.acquire(timeout=5)
-    assert seconds_of(server.stop, 0.2) < 1.2
+    assert seconds_of(server.stop, 0.2) < 1.2 + BUSY
     with serve(App(), port=server.port) as successor:
         assert httpx.get(successor.url).text == "answered"
     app.release.set()
@@ -322,14 +324,14 @@ def test_a_shutdown_of_the_application_that_hangs_is_cut_short():
         await asyncio.sleep(60)
 
     server = serve(App(shutdown=hang), graceful_timeout=0.2).start()
-    assert seconds_of(server.stop) < 1.2
+    assert seconds_of(server.stop) < 1.2 + BUSY
 
 
 def test_idle_clients_do_not_delay_a_stop(app, either_loop):
     server = serve(app).start()
     with httpx.Client() as client, socket.create_connection((server.host, server.port)):
         client.get(server.url)
-        assert seconds_of(server.stop) < 1
+        assert seconds_of(server.stop) < 1 + BUSY
 
 
 @pytest.mark.parametrize("path", ["stop", "stop_in_thread"])
@@ -369,7 +371,7 @@ def test_wait_returns_when_another_thread_stops_it(app, background):
 def test_an_answer_on_a_kept_connection_takes_no_40_ms(app, either_loop):
     with serve(app) as server, httpx.Client() as client:
         client.get(server.url)
-        assert min(seconds_of(client.get, server.url) for _ in range(5)) < 0.03
+        assert min(seconds_of(client.get, server.url) for _ in range(20)) < 0.03
 
 
 def test_a_websocket_outlives_the_deadline_for_headers(app):

