@@ -29,7 +29,7 @@ lint: $(VENV)/.for-test
 	$(BIN)/lint-imports
 
 acceptance: $(VENV)/.for-test $(VENV)/.for-torch
-	$(BIN)/pytest -m acceptance
+	$(BIN)/pytest -m acceptance -rs
 
 # Each compares in one run; `make bench BENCH=--write` also writes the figures into benchmarks/README.md.
 bench: $(VENV)/.for-test

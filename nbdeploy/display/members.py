@@ -13,6 +13,7 @@ from nbdeploy.display.units import count, duration, percent
 __all__ = ["MemberFacts", "members_element", "members_of_report"]
 
 _COLUMNS = ("member", "model", "mean time", "", "asked", "failed", "late", "disagrees")
+_RIGHT = frozenset({"mean time", "asked", "failed", "late", "disagrees"})
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,13 @@ def members_of_report(report: Mapping[str, Mapping[str, Any]]) -> list[MemberFac
 def members_element(members: Sequence[MemberFacts]) -> Html:
     """Draw members with a bar for the time that each takes."""
     longest = max((member.report["avg_latency"] or 0.0 for member in members), default=0.0)
-    head = element("tr", *(element("th", name or None, scope="col") for name in _COLUMNS))
+    head = element(
+        "tr",
+        *(
+            element("th", name or None, scope="col", class_="nbd-right" if name in _RIGHT else None)
+            for name in _COLUMNS
+        ),
+    )
     body = (_row(member, longest) for member in members)
     table = element("table", element("thead", head), element("tbody", *body), class_="nbd-table")
     return element("div", table, class_="nbd-scroll")

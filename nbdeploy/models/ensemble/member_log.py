@@ -101,7 +101,9 @@ class _Tally:
     def add(self, call: MemberCall) -> None:
         self.counts[call.outcome] += 1
         self.rows += call.rows
-        self.seconds.append(call.seconds)
+        if call.seconds or call.outcome != "late":
+            # One that is still at earlier calls was not waited for.
+            self.seconds.append(call.seconds)
         if call.disagreement is not None:
             self.distances.append((call.disagreement, call.rows))
         if call.error is not None:
