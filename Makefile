@@ -37,6 +37,7 @@ bench: $(VENV)/.for-test
 	$(BIN)/python benchmarks/bench.py $(BENCH)
 	$(BIN)/python benchmarks/formats.py $(filter --write,$(BENCH))
 	$(BIN)/python benchmarks/profile_request.py $(filter --write,$(BENCH))
+	$(BIN)/python benchmarks/ensemble.py
 
 bench-peers: $(VENV)/.for-test
 	$(BIN)/python benchmarks/peers.py $(BENCH)
