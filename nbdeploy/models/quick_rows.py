@@ -24,6 +24,7 @@ QUICK_ROWS = 64
 
 _EXACT = 2**53
 _FLOATS = frozenset({float, int})
+_ROWS = frozenset({list, dict})
 _Rules: TypeAlias = dict[type, Callable[[Any], bool]]
 
 
@@ -65,6 +66,8 @@ class QuickRows:
             if self._are_floats(rows):
                 return [rows]
         elif self._rules is None and not self._is_of_floats:
+            return None
+        if type(rows) is list and len(rows) > QUICK_ROWS and type(rows[0]) in _ROWS:
             return None
         try:
             table = self._arrange(rows)

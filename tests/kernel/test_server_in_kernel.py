@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2 as httpx
@@ -33,11 +32,11 @@ async def app(scope, receive, send):
     if path == "/slow":
         await asyncio.sleep(1)
     if path == "/sleep":
-        await asyncio.sleep(30)
+        await asyncio.sleep(600)
     if path == "/stuck":
-        time.sleep(30)
+        time.sleep(600)
     if path == "/hang":
-        await anyio.to_thread.run_sync(time.sleep, 30)
+        await anyio.to_thread.run_sync(time.sleep, 600)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"answered"})
 """
@@ -241,10 +240,9 @@ client.sendall(b"GET {path} HTTP/1.1\\r\\nhost: t\\r\\n\\r\\n")
 assert arrived.wait(10)
 """
     )
-    began = time.monotonic()
-    done = subprocess.run([interpreter, script], capture_output=True, timeout=30, check=False)
+    # The request takes ten times as long as the script is given.
+    done = subprocess.run([interpreter, script], capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert time.monotonic() - began < 15  # the request takes 30
 
 
 def test_ctrl_c_in_a_script_that_waits_ends_it_without_a_traceback(interpreter, tmp_path):
@@ -266,5 +264,5 @@ server.wait()
 print(server.running)
 """
     )
-    done = subprocess.run([interpreter, script], capture_output=True, timeout=30, check=False)
+    done = subprocess.run([interpreter, script], capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"True\n", b"")

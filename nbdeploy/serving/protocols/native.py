@@ -7,6 +7,7 @@ Content-Type rows may come as a table (CSV, npy, Arrow, Parquet), and by Accept 
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -33,6 +34,7 @@ __all__ = [
     "table_wanted",
 ]
 
+_LARGE = 4 * 1024
 _SMALL = 64 * 1024
 _MOST_DIGITS = 300
 _BEYOND_JSON = re.compile(rb"NaN|Infinity|\\u[dD][89a-fA-F]")
@@ -180,7 +182,7 @@ def check_content_type(content_type: bytes) -> None:
 def parse_json(body: bytes) -> Any:
     """Parse JSON, and what Python writes beyond it: NaN, Infinity, lone surrogates."""
     try:
-        return orjson.loads(body)
+        return orjson.loads(body) if len(body) < _LARGE else _parse_uncollected(body)
     except orjson.JSONDecodeError as error:
         # Its words before and since version 3.13.
         if "ecursion limit" in error.msg or "depth limit" in error.msg:
@@ -193,6 +195,17 @@ def parse_json(body: bytes) -> Any:
             return json.loads(body, parse_int=_whole_number)
     message = f"The body is not JSON: {problem}."
     raise RequestError(message) from None
+
+
+def _parse_uncollected(body: bytes) -> Any:
+    """Parse JSON that becomes thousands of lists, all in use, and look for no garbage meanwhile."""
+    if not gc.isenabled():
+        return orjson.loads(body)
+    gc.disable()
+    try:
+        return orjson.loads(body)
+    finally:
+        gc.enable()
 
 
 def _whole_number(digits: str) -> int | float:

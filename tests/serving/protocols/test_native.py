@@ -1,3 +1,4 @@
+import gc
 import json
 import math
 from contextlib import suppress
@@ -130,3 +131,16 @@ def test_a_label_of_an_own_class_is_written_as_its_text():
             return "red"
 
     assert dump_json([Colour()]) == b'["red"]'
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("body", [b"[" + b"[1],[2]," * 2000 + b"[3]]", b"[" * 5000])
+def test_a_large_body_leaves_the_garbage_collector_as_it_was(body, enabled):
+    was_enabled = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        with suppress(RequestError):
+            decode("predict", None, body)
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if was_enabled else gc.disable)()
