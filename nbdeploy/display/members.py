@@ -65,7 +65,7 @@ def _row(member: MemberFacts, longest: float) -> Html:
     share = 0.0 if not seconds else seconds / longest
     is_off = bool(report["errors"] or report["late"])
     kind = "nbd-time nbd-off" if is_off else "nbd-time"
-    filled = element("span", class_=kind, style=f"width:{share:.0%}")
+    filled = element("span", class_=kind, style=f"width: {share:.1%}")
     bar = element("span", filled, class_="nbd-track")
     return element(
         "tr",

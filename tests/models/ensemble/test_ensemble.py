@@ -1,6 +1,7 @@
 """Several models answer as one."""
 
 import pickle
+import threading
 import time
 
 import numpy as np
@@ -186,6 +187,19 @@ def test_four_kinds_answer_within_the_deadline_though_one_raises_and_one_hangs(
     assert (report["stuck"]["late"], report["forest"]["errors"]) == (1, 0)
     assert report["forest"]["disagreement"] is not None
     assert report["stuck"]["disagreement"] is None
+
+
+@pytest.mark.parametrize("deadline", [None, 20.0], ids=["no deadline", "a deadline"])
+def test_members_answer_side_by_side(deadline):
+    everybody = threading.Barrier(4, timeout=20)
+
+    def waits_for_the_others(rows):
+        everybody.wait()
+        return [1.0] * len(rows)
+
+    members = {f"member {place}": waits_for_the_others for place in range(4)}
+
+    assert Ensemble(members, "mean", deadline=deadline).predict(ROW).tolist() == [1.0]
 
 
 def test_a_member_that_hangs_takes_no_more_than_its_threads(stuck):
