@@ -103,7 +103,7 @@ def test_the_card_of_an_ensemble_draws_its_members(lab, theme):
     paper = luminance(style(card, "backgroundColor"))
     assert (paper > 0.5) == (tone == "light")
     # It fits: nothing of the table is cut off.
-    table = card.locator(".nbd-scroll", has=card.locator(".nbd-time")).first
+    table = card.locator(".nbd-scroll:has(.nbd-time)")
     assert table.evaluate("node => node.scrollWidth <= node.clientWidth + 1")
     notebook.close()
 
