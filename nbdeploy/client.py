@@ -16,7 +16,7 @@ import httpx2 as httpx
 
 from nbdeploy.exceptions import DeadlineError, NbdeployError, RequestError, UnreachableError
 from nbdeploy.models.forms import form_of, plain_values
-from nbdeploy.models.predictor import METHODS
+from nbdeploy.models.predictor import METHODS, register_predictor
 from nbdeploy.scaling.balanced_transport import BalancedTransport
 from nbdeploy.scaling.load_balancer import LoadBalancer, checked_strategy
 from nbdeploy.scaling.tls_trust import trust_of
@@ -214,6 +214,10 @@ class Client:
         if session is not None:
             session.close()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The token stays here: wherever it is loaded, it takes the one of that place.
+        return _at, (self.url, self._timeout, self._known)
+
     def __enter__(self) -> Self:
         return self
 
@@ -356,6 +360,40 @@ class LocalClient(Client):
             # long traceback, where everybody looks first.
             error.add_note(f"{type(error.__cause__).__name__}: {error.__cause__}")
         return error
+
+
+@register_predictor(Client)
+class RemotePredictor:
+    """A service elsewhere as a model here: a member of an ensemble, for example.
+
+    Parameters
+    ----------
+    client
+        Where it is. What it serves is asked once; while nobody answers, only ``predict`` is known.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.model = client
+        try:
+            facts = client._facts()  # noqa: SLF001 -- this is the client seen as a model
+        except UnreachableError:
+            facts = {}
+        self.model_type = f"remote {facts.get('model_type', 'model')}"
+        self.methods: tuple[str, ...] = tuple(facts.get("methods", ["predict"]))
+        self.classes: list[Any] | None = facts.get("classes")
+        is_frame = facts.get("input") == "frame"
+        self.names: tuple[str, ...] | None = tuple(facts["features"]) if is_frame else None
+
+    def call(self, method: str, batch: Any) -> Any:
+        """Ask the service."""
+        return self.model.call(method, batch)
+
+
+def _at(url: str, timeout: float, known: dict[str, Any] | None) -> Client:
+    """Make a client again that was saved, with the token of this place."""
+    client = Client(url, timeout=timeout)
+    client._known = known  # noqa: SLF001 -- as above
+    return client
 
 
 def _checked_url(url: str) -> str:

@@ -11,15 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from nbdeploy.client import Client, LocalClient
 from nbdeploy.display.card import ServiceCard
 from nbdeploy.display.cells import current_cell, show
 from nbdeploy.display.html import visible
 from nbdeploy.display.link import BrowserLink
+from nbdeploy.display.members import members_of_report
 from nbdeploy.display.mime import ReprMixin
-from nbdeploy.exceptions import ServingError, SignatureError, StoppedError
+from nbdeploy.exceptions import RequestError, ServingError, SignatureError, StoppedError
 from nbdeploy.machine import usable_cpus
 from nbdeploy.models.compiled import Declined
 from nbdeploy.models.predictor import predictor_for
@@ -33,11 +34,12 @@ from nbdeploy.scaling.capacity import Capacity
 from nbdeploy.scaling.load_result import LoadResult
 from nbdeploy.scaling.load_rows import bodies_of
 from nbdeploy.scaling.load_test import Target, load_service
-from nbdeploy.scaling.place import checked_place, start_service
+from nbdeploy.scaling.place import Server, checked_place, start_service
 from nbdeploy.scaling.policies import Policy
 from nbdeploy.scaling.replica_report import ReplicaReport
 from nbdeploy.scaling.service_autoscaler import autoscaler_of
 from nbdeploy.serving.addresses import address_of, browser_note, browser_page, surroundings
+from nbdeploy.serving.control import Control
 from nbdeploy.serving.names import checked_name, name_from
 from nbdeploy.serving.rehearsal import few_of
 from nbdeploy.serving.routing import (
@@ -61,14 +63,18 @@ from nbdeploy.serving.traffic_desk import TrafficDesk
 from nbdeploy.serving.traffic_verbs import TrafficVerbs
 from nbdeploy.try_it import TryIt
 
+if TYPE_CHECKING:
+    from nbdeploy.deployment_group import DeploymentGroup
+
 __all__ = ["Deployment", "deploy", "deployments", "stop_all"]
 
 _live: dict[str, Deployment] = {}
+_groups: dict[str, DeploymentGroup] = {}
 _lock = threading.RLock()
 
 
 @dataclass(frozen=True)
-class _Options:
+class Options:
     """How a deployment is reached; a change of it needs another server."""
 
     host: str
@@ -106,7 +112,7 @@ class _Options:
 
 
 @dataclass(frozen=True)
-class _Recipe:
+class Recipe:
     """How models of a deployment are made into routes."""
 
     registry: ModelVersionControl | None
@@ -138,7 +144,7 @@ def deploy(
     store_example: bool = True,
     ssl_certfile: str | os.PathLike[str] | None = None,
     ssl_keyfile: str | os.PathLike[str] | None = None,
-) -> Deployment:
+) -> Any:
     """Serve a model over HTTP, and return at once.
 
     The service answers in the background: the notebook goes on. Deploying under the same name
@@ -149,7 +155,8 @@ def deploy(
     ----------
     model
         A fitted model, a function of the rows, the path of a saved model, or a version of one:
-        ``versions["1.0"]``.
+        ``versions["1.0"]``. Several of them by name, ``{"churn": a, "fraud": b}``, answer behind
+        one address at ``/models/churn/predict``; `example` may then be a dict as well.
     name
         What the service is called; the class of the model when ``None``, so that a second unnamed
         model of that class replaces the first. For a version it is what the versions are of.
@@ -203,7 +210,8 @@ def deploy(
     Returns
     -------
     Deployment
-        The handle: ``predict``, ``url``, ``stats``, ``stop``.
+        The handle: ``predict``, ``url``, ``stats``, ``stop``. For several models a group of
+        them: ``service["churn"].predict(rows)``.
 
     Raises
     ------
@@ -228,7 +236,7 @@ def deploy(
     [0, 0]
     >>> service.stop()
     """
-    options = _Options(
+    options = Options(
         host=host,
         port=port,
         token=token,
@@ -245,11 +253,14 @@ def deploy(
     )
     # A wrong address is told before time is spent on the model.
     choose_token(token, host=host, expose=expose, is_shared=lambda: False)
+    loading = {"trust": trust, "copy": copy, "compile": compile}
+    if isinstance(model, Mapping):
+        return _deploy_several(model, name or "models", options, example=example, **loading)
     route = _route_of(model, example=example, trust=trust, copy=copy, compile=compile)
     chosen = checked_name(name) if name is not None else _name_of(model, route)
     kept = _kept_rows(model, example) if store_example else None
     registry = model.registry if isinstance(model, ModelVersion) else None
-    recipe = _Recipe(registry=registry, example=kept, trust=trust, copy=copy, compile=compile)
+    recipe = Recipe(registry=registry, example=kept, trust=trust, copy=copy, compile=compile)
     with _lock:
         return _deploy(chosen, route, options, recipe, is_named=name is not None)
 
@@ -262,10 +273,13 @@ def deployments() -> list[Deployment]:
 
 def stop_all() -> None:
     """Stop every deployment of this process, all at once."""
-    alive = deployments()
+    alive: list[Any] = [*deployments()]
+    with _lock:
+        alive += list(_groups.values())
+        _groups.clear()
     if alive:
         with ThreadPoolExecutor(len(alive)) as threads:
-            list(threads.map(Deployment.stop, alive))
+            list(threads.map(lambda each: each.stop(), alive))
 
 
 class Deployment(TrafficVerbs, ReprMixin):
@@ -281,7 +295,7 @@ class Deployment(TrafficVerbs, ReprMixin):
         How further versions are loaded.
     """
 
-    def __init__(self, service: ModelService, options: _Options, recipe: _Recipe) -> None:
+    def __init__(self, service: ModelService, options: Options, recipe: Recipe) -> None:
         self.name = service.name
         self._recipe = recipe
         self._start(service, options)
@@ -583,20 +597,15 @@ class Deployment(TrafficVerbs, ReprMixin):
             return {"text/plain": repr(self)}
         return bundle
 
-    def _start(self, service: ModelService, options: _Options) -> None:
+    def _start(self, service: ModelService, options: Options) -> None:
         self._service = service
         self._options = options
         self._notes: tuple[str, ...] = ()
         self._shown_in: str | None = None
-        self._server, self._control = start_service(
-            service,
-            where=options.where,
-            server_options=options.of_server(),
-            service_options=options.of_service(),
-        )
+        self._server, self._control = self._serve()
         self._address = address_of(self.url, surroundings())
         token = service.access.token
-        self._token_file = write_token(self.name, token) if token is not None else None
+        self._token_file = self._keep_token(token)
         self._client = LocalClient(
             self.url,
             token=token,
@@ -604,7 +613,20 @@ class Deployment(TrafficVerbs, ReprMixin):
             certificate=options.ssl_certfile,
         )
 
-    def _restart(self, service: ModelService, options: _Options) -> None:
+    def _serve(self) -> tuple[Server, Control]:
+        """Start the server, and give it with what it is controlled by."""
+        return start_service(
+            self._service,
+            where=self._options.where,
+            server_options=self._options.of_server(),
+            service_options=self._options.of_service(),
+        )
+
+    def _keep_token(self, token: str | None) -> Path | None:
+        """Keep the token where only this user reads it."""
+        return write_token(self.name, token) if token is not None else None
+
+    def _restart(self, service: ModelService, options: Options) -> None:
         old, old_client, old_control = self._server, self._client, self._control
         if options.port is None and options.host == self._options.host:
             options = replace(options, port=old.port)
@@ -669,6 +691,7 @@ class Deployment(TrafficVerbs, ReprMixin):
             other_calls=others,
             notes=(*self._notes, *_traffic_note(self._traffic), *_speed_note(route)),
             version=route.version,
+            members=members_of_report(self.stats().get("members", {})),
         )
 
 
@@ -709,6 +732,57 @@ def _route_of(
     )
 
 
+def _deploy_several(
+    models: Mapping[str, Any], name: str, options: Options, *, example: Any, **loading: Any
+) -> DeploymentGroup:
+    """Put several models behind one address; a group of this name makes place."""
+    from nbdeploy.deployment_group import DeploymentGroup  # noqa: PLC0415 -- it knows this module
+    from nbdeploy.serving.several_models import SeveralModels  # noqa: PLC0415 -- only for several
+
+    if not models:
+        message = 'deploy({}) has no model. Expected models by name: deploy({"churn": model}).'
+        raise RequestError(message)
+    if options.where == "process":
+        message = (
+            "where='process' serves one model. Deploy each model of the dict under a name of its "
+            "own, or leave where= out."
+        )
+        raise ValueError(message)
+    examples = example if isinstance(example, Mapping) else dict.fromkeys(models, example)
+    rows = {each: examples.get(each) for each in models}
+    routes = {
+        checked_name(each): _route_of(model, example=rows[each], **loading)
+        for each, model in models.items()
+    }
+    with _lock:
+        before = _groups.pop(name, None)
+        kept = None
+        if before is not None and before._server.running:
+            kept = before.several.access.token
+            # Callers keep the address that they have.
+            options = replace(options, port=options.port or before._server.port)
+            before.stop()
+        services: dict[str, ModelService] = {}
+        for each, route in routes.items():
+            services[each] = _service_for(each, route, options, token=kept)
+            kept = services[each].access.token
+        access = next(iter(services.values())).access
+        for service in services.values():
+            service.access = access
+        recipes = {
+            each: Recipe(
+                registry=models[each].registry if isinstance(models[each], ModelVersion) else None,
+                example=_kept_rows(models[each], rows[each]),
+                **loading,
+            )
+            for each in services
+        }
+        several = SeveralModels(services, name=checked_name(name), access=access)
+        group = _groups[name] = DeploymentGroup(several, options, recipes)
+        group.show()
+    return group
+
+
 def _kept_rows(model: Any, example: Any) -> Any:
     if example is None and isinstance(model, ModelVersion):
         return model.example()
@@ -727,7 +801,7 @@ def _signature_for(model: Any, live: Signature) -> Signature | None:
 
 
 def _deploy(
-    name: str, route: Route, options: _Options, recipe: _Recipe, *, is_named: bool
+    name: str, route: Route, options: Options, recipe: Recipe, *, is_named: bool
 ) -> Deployment:
     """Put a route behind a name; the caller holds the lock."""
     running = _live.get(name)
@@ -758,7 +832,7 @@ def _deploy(
     return running
 
 
-def _service_for(name: str, route: Route, options: _Options, *, token: str | None) -> ModelService:
+def _service_for(name: str, route: Route, options: Options, *, token: str | None) -> ModelService:
     chosen = choose_token(
         options.token, host=options.host, expose=options.expose, is_shared=_is_shared
     )
@@ -776,7 +850,7 @@ def _service_for(name: str, route: Route, options: _Options, *, token: str | Non
     )
 
 
-def _keeps_address(running: Deployment, options: _Options) -> bool:
+def _keeps_address(running: Deployment, options: Options) -> bool:
     wanted = replace(options, port=options.port or running._server.port)
     return wanted == replace(running._options, port=running._server.port)
 
@@ -800,7 +874,7 @@ def _is_shared() -> bool:
     return is_shared_machine() or address_of("http://127.0.0.1:80", surroundings()).is_elsewhere
 
 
-def _who_may_call(access: AccessPolicy, options: _Options) -> str:
+def _who_may_call(access: AccessPolicy, options: Options) -> str:
     if access.token is None:
         return "Any program on this machine can call it, without a token."
     where = "this machine" if is_loopback(options.host) else "every machine that reaches it"
