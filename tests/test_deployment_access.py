@@ -121,8 +121,8 @@ def test_on_a_hub_the_browser_goes_through_it_and_shows_a_token(model, monkeypat
     assert link.url.startswith(f"/user/ada/proxy/{port}/login?code=")
     assert service.service.access.token
     assert "open() gives a link that works once" in service.to_html()
-    assert "open() gives a link that works once" in repr(service)
-    assert port not in repr(service)
+    assert "open() gives a link that works once" in str(service)
+    assert port not in str(service)
     assert httpx2.get(f"{service.url}/stats").status_code == 401
 
 
@@ -133,7 +133,7 @@ def test_through_jupyters_proxy_the_link_is_a_path_of_jupyter(model, monkeypatch
 
     assert f'href="/jupyter/default/proxy/{port}/docs"' in service.to_html()
     assert service.open().url == f"/jupyter/default/proxy/{port}/docs"
-    assert "try_it()" in repr(service)
+    assert "try_it()" in str(service)
 
 
 def test_without_a_token_a_name_that_nobody_told_is_refused_and_the_card_says_so(
@@ -143,7 +143,7 @@ def test_without_a_token_a_name_that_nobody_told_is_refused_and_the_card_says_so
     service = deploy(model, name="iris", token=None)
 
     assert service.open().url.startswith("https://owl-")
-    assert "allowed_hosts=" in repr(service)
+    assert "allowed_hosts=" in str(service)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_where_no_browser_reaches_a_port_the_card_says_so_and_offers_the_form(
     monkeypatch.setenv(variable, "1")
     service = deploy(model, name="iris", example=IRIS.data)
 
-    for shown in (repr(service), service.to_html()):
+    for shown in (str(service), service.to_html()):
         assert f"{place} lets no browser reach a port" in shown
         assert "try_it()" in shown
     assert "<a " not in service.to_html()

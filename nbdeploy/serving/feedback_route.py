@@ -17,11 +17,6 @@ from nbdeploy.serving.reading_routes import json_response
 __all__ = ["FeedbackRequest", "add_feedback_route"]
 
 _ACCEPTED = 202
-_DESCRIBED: dict[int | str, dict[str, Any]] = {
-    _ACCEPTED: {"description": "Taken; the first truth about a prediction wins."},
-    404: {"description": "There is no prediction of this id, or none any more."},
-    422: {"description": "The truth is none of this prediction; the error says why."},
-}
 
 
 class FeedbackRequest(BaseModel):
@@ -52,7 +47,6 @@ def add_feedback_route(app: FastAPI) -> None:
         methods=["POST"],
         status_code=_ACCEPTED,
         summary="Tell the truth about a prediction",
-        responses=_DESCRIBED,
         openapi_extra={"requestBody": body},
     )
 

@@ -37,6 +37,7 @@ ERROR_ID_HEADER = "X-Error-ID"
 logger = logging.getLogger("nbdeploy")
 
 _NOT_POST = 405
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 class GoneError(Exception):
@@ -67,6 +68,7 @@ class PredictionLane:
         try:
             # Before the body is read: nobody sends megabytes to a method that is not there.
             method = self._method_of(scope)
+            junction = self._junction_of(scope)
             body = await read_body(receive)
         except GoneError:
             return
@@ -74,7 +76,6 @@ class PredictionLane:
             await send_reply(send, self._explained(error))
         else:
             formats = native.formats_of(scope["headers"])
-            junction = self._junction_of(scope)
             if junction is not None:
                 key = junction.key_of(scope["headers"], body)
                 reply = await self.respond(method, formats, body, junction, key)
@@ -144,8 +145,12 @@ class PredictionLane:
 
 
 def _wants_id(query: bytes) -> bool:
-    values = parse_qs(query.decode("latin-1")).get("with_id", [])
-    return any(value.lower() in {"true", "1"} for value in values)
+    values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("with_id", ["false"])
+    answer = _FLAGS.get(values[0].lower()) if len(values) == 1 else None
+    if answer is None:
+        message = f"with_id is {', '.join(values)[:60]!r}. Expected true or false, once."
+        raise RequestError(message)
+    return answer
 
 
 async def read_body(receive: Receive) -> bytes:

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.routing import Route as HttpRoute
 
 from nbdeploy.exceptions import NbdeployError, RequestError
@@ -23,9 +24,9 @@ from nbdeploy.serving.security import OPEN_PATHS
 if TYPE_CHECKING:
     from nbdeploy.serving.service import ModelService
 
-__all__ = ["add_reading_routes", "json_response"]
+__all__ = ["add_reading_routes", "json_response", "refuse_other_verbs"]
 
-_OTHER_VERBS = ("HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # The names that probes of the field ask for.
 _LIVE = ("/health/live", "/livez", "/healthz", "/v2/health/live")
 _READY = ("/health", "/health/ready", "/readyz", "/v2/health/ready")
@@ -44,9 +45,16 @@ def add_reading_routes(app: FastAPI) -> None:
     app.add_api_route("/stats", stats)
     app.add_api_route("/openapi.json", description, include_in_schema=False)
     app.add_api_route("/", home, include_in_schema=False)
-    # Otherwise the route of all methods would take them for names of methods.
-    for path in [route.path for route in app.router.routes if isinstance(route, APIRoute)]:
-        app.router.routes.append(HttpRoute(path, wrong_verb, methods=_OTHER_VERBS))
+
+
+def refuse_other_verbs(app: FastAPI) -> None:
+    """Answer 405 where a route of FastAPI's is asked with another verb.
+
+    Otherwise the route of all methods of the model would take the path for the name of one.
+    """
+    known = [route.path for route in app.router.routes if isinstance(route, APIRoute)]
+    for path in dict.fromkeys(known):
+        app.router.routes.append(HttpRoute(path, wrong_verb, methods=_VERBS))
 
 
 def json_response(
@@ -93,10 +101,13 @@ async def description(request: Request) -> Response:
     return _told(request.app.openapi)
 
 
-async def wrong_verb(_: Request) -> Response:
+async def wrong_verb(request: Request) -> Response:
     """Tell that the path is there, and how to ask it."""
-    answer = answer_of(RequestError("Ask this path with GET.", status=405))
-    return json_response(answer.body, answer.status, {"Allow": "GET"})
+    routes = [route for route in request.app.routes if isinstance(route, APIRoute)]
+    fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    allowed = ", ".join(sorted({verb for route in fitting for verb in route.methods or ()}))
+    answer = answer_of(RequestError(f"Ask this path with {allowed}.", status=405))
+    return json_response(answer.body, answer.status, {"Allow": allowed})
 
 
 async def home(request: Request) -> Response:

@@ -66,11 +66,27 @@ _READINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
+_ACCEPTED = {
+    "type": "object",
+    "required": ["accepted"],
+    "properties": {
+        "accepted": {"type": "boolean", "description": "Whether it was the first truth about it."}
+    },
+}
+
+
 def describe_readings(document: dict[str, Any]) -> None:
     """Complete what FastAPI wrote of the routes that tell of a service."""
     for path, operations in document["paths"].items():
         known = _READINGS.get(path)
         for operation in operations.values():
+            if path == "/feedback":
+                operation["tags"] = ["Feedback"]
+                operation["responses"] = {
+                    "202": {"description": "Taken.", "content": _json(_ACCEPTED)},
+                    **error_answers(path, (*ANY_ROUTE, 400, 404, 413, 415, 422)),
+                }
+                continue
             operation["responses"].pop("422", None)
             if known is None:
                 operation["responses"].update(error_answers(path, ANY_ROUTE))

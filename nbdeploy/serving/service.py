@@ -41,7 +41,7 @@ from nbdeploy.serving.lane import PredictionLane
 from nbdeploy.serving.protocol_lane import ProtocolLane
 from nbdeploy.serving.protocol_routes import Context, Endpoint, endpoints
 from nbdeploy.serving.protocols.error_shapes import in_shape_of
-from nbdeploy.serving.reading_routes import add_reading_routes, json_response
+from nbdeploy.serving.reading_routes import add_reading_routes, json_response, refuse_other_verbs
 from nbdeploy.serving.routing import Route, route_from_file, route_from_version
 from nbdeploy.serving.schemas import PredictionRequest, describe_paths
 from nbdeploy.serving.security import (
@@ -355,6 +355,7 @@ class ModelService:
         add_reading_routes(app)
         add_feedback_route(app)
         add_docs_routes(app)
+        refuse_other_verbs(app)
         # All verbs, so that an unknown path is not found rather than "not allowed".
         for path in dict.fromkeys(endpoint.path for endpoint in app.spoken):
             app.router.routes.append(HttpRoute(path, app.protocols, methods=_VERBS))

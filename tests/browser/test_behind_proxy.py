@@ -49,9 +49,9 @@ def listen(page):
 
 def assert_predicts(page):
     """Use the page as a reader does: open an endpoint, send its example, read the answer."""
-    page.locator("#operations-default-predict .opblock-summary-control").click()
-    page.locator("#operations-default-predict button.execute").click()
-    answer = page.locator("#operations-default-predict .live-responses-table .highlight-code").first
+    page.locator("#operations-Predict-predict .opblock-summary-control").click()
+    page.locator("#operations-Predict-predict button.execute").click()
+    answer = page.locator("#operations-Predict-predict .live-responses-table .highlight-code").first
     answer.wait_for()
     assert re.search(r'"prediction":\s*\[\s*"\w+"', answer.inner_text())
 

@@ -131,9 +131,9 @@ def test_the_docs_page_works_without_internet(chromium, penguins_url):
 
     page.goto(f"{penguins_url}/docs")
     page.get_by_text("/predict_proba").wait_for()
-    page.locator("#operations-default-predict .opblock-summary-control").click()
-    page.locator("#operations-default-predict button.execute").click()
-    answer = page.locator("#operations-default-predict .live-responses-table .highlight-code").first
+    page.locator("#operations-Predict-predict .opblock-summary-control").click()
+    page.locator("#operations-Predict-predict button.execute").click()
+    answer = page.locator("#operations-Predict-predict .live-responses-table .highlight-code").first
     answer.wait_for()
 
     assert re.search(r'"prediction":\s*\[\s*"\w+"', answer.inner_text())

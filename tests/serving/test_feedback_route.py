@@ -80,3 +80,11 @@ def test_the_description_tells_of_it(client):
     assert {"202", "404", "422"} <= set(paths["/feedback"]["post"]["responses"])
     (with_id,) = paths["/predict"]["post"]["parameters"]
     assert with_id["name"] == "with_id"
+
+
+@pytest.mark.parametrize("query", ["with_id=maybe", "with_id=", "with_id=true&with_id=true"])
+def test_a_flag_that_is_neither_true_nor_false_is_told(client, query):
+    response = client.post(f"/predict?{query}", json={"features": [1.0]})
+
+    assert response.status_code == 400
+    assert "Expected true or false" in response.json()["detail"]

@@ -127,7 +127,7 @@ def test_very_deep_json_is_400(client, path):
     answer = client.post(path, content=b'{"inputs": ' + b"[" * 100_000)
 
     assert answer.status_code == 400
-    assert "not JSON" in sentence(path, answer)
+    assert "nested too deeply" in sentence(path, answer)
 
 
 @each_protocol
@@ -153,9 +153,9 @@ def test_a_body_that_is_too_large_is_413(client, path):
     declared = client.post(path, content=b"x", headers={"Content-Length": str(10**9)})
     streamed = client.post(path, content=iter([b" " * 2**20] * 65))
 
-    for answer in (declared, streamed):
+    for answer, limit in ((declared, "64 MiB"), (streamed, "8 MiB")):
         assert answer.status_code == 413
-        assert "64 MiB" in sentence(path, answer)
+        assert limit in sentence(path, answer)
 
 
 @pytest.mark.parametrize(

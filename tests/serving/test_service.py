@@ -114,6 +114,22 @@ def test_a_prediction_is_asked_with_post(client, verb):
     assert response.headers["Allow"] == "POST"
 
 
+@pytest.mark.parametrize(
+    ("verb", "url", "allowed"),
+    [
+        ("PUT", "/stats", "GET"),
+        ("HEAD", "/health", "GET"),
+        ("GET", "/feedback", "POST"),
+        ("DELETE", "/docs/assets/start.js", "GET"),
+        ("POST", "/", "GET"),
+    ],
+)
+def test_another_verb_is_told_which_one_is_right(client, verb, url, allowed):
+    response = client.request(verb, url)
+
+    assert (response.status_code, response.headers["Allow"]) == (405, allowed)
+
+
 @pytest.mark.parametrize("url", ["/nope", "/a/b", "/docs/assets/../secret", "/docs/assets/x.js"])
 def test_an_unknown_path_is_not_found(client, url):
     assert client.get(url).status_code == 404

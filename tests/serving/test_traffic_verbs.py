@@ -518,15 +518,15 @@ def test_a_split_that_cannot_be_is_refused_and_nothing_changes(
 
 
 def test_the_card_tells_that_several_versions_are_tried(service, good, shy):
-    assert "tried" not in repr(service)
+    assert "tried" not in str(service)
 
     service.split({"a": good, "b": shy}, weights=[9, 1])
 
     note = "Several versions are tried: a 90 %, b 10 %, by X-Routing-Key."
-    assert note in repr(service)
+    assert note in str(service)
     assert note in service.to_html()
     service.rollback()
-    assert "tried" not in repr(service)
+    assert "tried" not in str(service)
 
 
 def test_what_was_compared_is_kept_when_the_address_changes(service, good, shy):

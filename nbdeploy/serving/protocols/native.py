@@ -220,7 +220,7 @@ def parse_json(body: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         # Its words before and since version 3.13.
         if "ecursion limit" in error.msg or "depth limit" in error.msg:
-            message = "The body is nested too deeply. " + _SHAPES
+            message = "The body is nested too deeply. Expected rows: lists or objects of values."
             raise RequestError(message) from None
         problem = f"{error.msg} at position {error.pos}"
     # The slow parser, and what it builds, is paid for only where it may do better.
