@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
-from nbdeploy.deployment import Deployment, Options, Recipe
+from nbdeploy.deployment_handle import Deployment
+from nbdeploy.deployment_options import Options, Recipe, kept_rows, route_of, service_for
 from nbdeploy.display.cells import show
 from nbdeploy.display.html import element, fragment
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
 from nbdeploy.exceptions import RequestError
+from nbdeploy.live_deployments import live_groups, lock
+from nbdeploy.registry.version import ModelVersion
 from nbdeploy.scaling.kernel_control import KernelControl
 from nbdeploy.scaling.place import Server
 from nbdeploy.serving.control import Control
+from nbdeploy.serving.names import checked_name
 from nbdeploy.serving.server import BackgroundServer
+from nbdeploy.serving.service import ModelService
 from nbdeploy.serving.several_models import MODELS_PATH, SeveralModels
 from nbdeploy.serving.token_file import remove_token, write_token
 
-__all__ = ["DeploymentGroup", "ModelOfGroup"]
+__all__ = ["DeploymentGroup", "ModelOfGroup", "deploy_several"]
 
 
 class ModelOfGroup(Deployment):
@@ -155,6 +161,9 @@ class DeploymentGroup(ReprMixin):
 
     def stop(self) -> None:
         """Let requests in flight finish, then end all models; again does nothing."""
+        with lock:
+            if live_groups.get(self.name) is self:
+                del live_groups[self.name]
         for model in self._models.values():
             model.close()
         self._server.stop()
@@ -200,3 +209,58 @@ class DeploymentGroup(ReprMixin):
             for name, model in self._models.items()
         ]
         return Table(("model", "class", "endpoints"), rows, noun="model")
+
+
+def deploy_several(
+    models: Mapping[str, Any],
+    name: str,
+    options: Options,
+    *,
+    example: Any,
+    store_example: bool,
+    **loading: Any,
+) -> DeploymentGroup:
+    """Put several models behind one address; a group of this name makes place."""
+    if not models:
+        message = 'deploy({}) has no model. Expected models by name: deploy({"churn": model}).'
+        raise RequestError(message)
+    if options.where == "process":
+        message = (
+            "where='process' serves one model. Deploy each model of the dict under a name of its "
+            "own, or leave where= out."
+        )
+        raise ValueError(message)
+    examples = example if isinstance(example, Mapping) else dict.fromkeys(models, example)
+    rows = {each: examples.get(each) for each in models}
+    routes = {
+        checked_name(each): route_of(model, example=rows[each], **loading)
+        for each, model in models.items()
+    }
+    together = checked_name(name)
+    with lock:
+        before = live_groups.get(together)
+        kept = None
+        if before is not None and before._server.running:
+            kept = before.several.access.token
+            # Callers keep the address that they have.
+            options = replace(options, port=options.port or before._server.port)
+            before.stop()
+        services: dict[str, ModelService] = {}
+        for each, route in routes.items():
+            services[each] = service_for(each, route, options, token=kept)
+            kept = services[each].access.token
+        access = next(iter(services.values())).access
+        for service in services.values():
+            service.access = access
+        recipes = {
+            each: Recipe(
+                registry=models[each].registry if isinstance(models[each], ModelVersion) else None,
+                example=kept_rows(models[each], rows[each]) if store_example else None,
+                **loading,
+            )
+            for each in services
+        }
+        several = SeveralModels(services, name=together, access=access)
+        group = live_groups[together] = DeploymentGroup(several, options, recipes)
+        group.show()
+    return group
