@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from nbdeploy import Client, deploy, deployments, stop_all
 from nbdeploy.exceptions import RequestError, SignatureError
+from nbdeploy.live_deployments import live_groups
 
 
 def fitted(load):
@@ -127,6 +128,30 @@ def test_the_token_is_that_of_all(flowers, wines):
 def test_no_model_is_a_mistake():
     with pytest.raises(RequestError, match="Expected models by name"):
         deploy({})
+
+
+def test_several_models_need_this_process(flowers):
+    with pytest.raises(ValueError, match="where='process' serves one model"):
+        deploy({"iris": flowers[0]}, where="process")
+
+
+def test_each_model_has_replicas_of_its_own_and_takes_a_load(group, flowers, wines):
+    rows = flowers[1].head(2)
+    alone = group["iris"].predict(rows).tolist()
+
+    group["iris"].scale(1)
+
+    assert group["iris"].predict(rows).tolist() == alone
+    result = group["wine"].load_test(20, seconds=0.5, rows=wines[1])
+    assert (result.error_rate, len(result.answered)) == (0, 10)
+    group["iris"].scale(0)
+
+
+def test_a_group_that_was_stopped_is_not_kept(flowers):
+    with deploy({"iris": flowers[0]}, name="gone"):
+        assert "gone" in live_groups
+
+    assert "gone" not in live_groups
 
 
 def test_the_card_lists_paths_and_the_text_no_address(group):
