@@ -6,7 +6,7 @@ import asyncio
 import os
 import ssl
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,11 +21,10 @@ from nbdeploy.scaling.balanced_transport import BalancedTransport
 from nbdeploy.scaling.load_balancer import LoadBalancer, checked_strategy
 from nbdeploy.scaling.tls_trust import trust_of
 from nbdeploy.serving.errors import error_of
-from nbdeploy.serving.lane import ERROR_ID_HEADER
 from nbdeploy.serving.protocols.native import dump_json, parse_json
 from nbdeploy.serving.security import is_loopback
 
-__all__ = ["Client", "LocalClient"]
+__all__ = ["Client", "RemotePredictor"]
 
 # Stands for the address until the balancer has chosen one.
 _ANY_OF_THEM = "http://balanced.invalid"
@@ -216,7 +215,8 @@ class Client:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The token stays here: wherever it is loaded, it takes the one of that place.
-        return _at, (self.url, self._timeout, self._known)
+        where = self.url if self.balancer is None else self._urls()
+        return _at, (where, self._strategy, self._weights, self._timeout, self._known)
 
     def __enter__(self) -> Self:
         return self
@@ -324,44 +324,6 @@ def _balancer(urls: Iterable[str]) -> LoadBalancer:
     return LoadBalancer(endpoints)
 
 
-class LocalClient(Client):
-    """The client of a service that this process started: it tells why the model raised.
-
-    Parameters
-    ----------
-    url
-        Where the service is.
-    token
-        The service's token; ``None`` when it asks for none.
-    cause_of
-        Gives what the model raised, by the id of the error.
-    certificate
-        The file with the service's certificate, when it speaks https.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        token: str | None,
-        cause_of: Callable[[str], BaseException | None],
-        certificate: Path | None = None,
-    ) -> None:
-        super().__init__(url, token=token or "", certificate=certificate)
-        self._cause_of = cause_of
-
-    def _error(self, response: httpx.Response, document: Any) -> NbdeployError:
-        error = super()._error(response, document)
-        error_id = response.headers.get(ERROR_ID_HEADER)
-        if error_id is not None:
-            error.__cause__ = self._cause_of(error_id)
-        if error.__cause__ is not None:
-            # Over HTTP nobody hears what the model said. Here it stands under the last line of a
-            # long traceback, where everybody looks first.
-            error.add_note(f"{type(error.__cause__).__name__}: {error.__cause__}")
-        return error
-
-
 @register_predictor(Client)
 class RemotePredictor:
     """A service elsewhere as a model here: a member of an ensemble, for example.
@@ -389,9 +351,15 @@ class RemotePredictor:
         return self.model.call(method, batch)
 
 
-def _at(url: str, timeout: float, known: dict[str, Any] | None) -> Client:
+def _at(
+    url: str | list[str],
+    strategy: str,
+    weights: Mapping[str, float] | None,
+    timeout: float,
+    known: dict[str, Any] | None,
+) -> Client:
     """Make a client again that was saved, with the token of this place."""
-    client = Client(url, timeout=timeout)
+    client = Client(url, strategy=strategy, weights=weights, timeout=timeout)
     client._known = known  # noqa: SLF001 -- as above
     return client
 

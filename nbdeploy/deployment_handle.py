@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from nbdeploy.client import Client, LocalClient
+from nbdeploy.client import Client
 from nbdeploy.deployment_options import Options, Recipe, route_of, signature_for
 from nbdeploy.display.card import ServiceCard
 from nbdeploy.display.cells import current_cell, show
@@ -20,6 +20,7 @@ from nbdeploy.display.members import members_of_report
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.exceptions import ServingError, SignatureError, StoppedError
 from nbdeploy.live_deployments import live, lock
+from nbdeploy.local_client import LocalClient
 from nbdeploy.models.compiled import Declined
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
 from nbdeploy.registry.version import ModelVersion

@@ -55,3 +55,13 @@ def test_a_service_that_nobody_reaches_is_a_member_that_fails(tree):
 
     assert list(ensemble.predict(X)) == list(tree.predict(X))
     assert ensemble.log.report()["there"]["errors"] == 1
+
+
+def test_one_that_is_at_several_addresses_stays_at_all_of_them():
+    urls = ["http://127.0.0.1:9", "http://127.0.0.1:10"]
+    client = Client(urls, strategy="round_robin")
+
+    again = pickle.loads(pickle.dumps(client))
+
+    assert again.balancer.endpoints == urls
+    assert repr(again) == repr(client)
