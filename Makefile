@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 METADATA := pyproject.toml setup.py
 WORKERS ?= 2
+# The build for processors: others take several gigabytes. `TORCH=` leaves its tests out.
+TORCH ?= torch==2.13.0+cpu
 NBVAL := -p nbval --nbval-lax --nbval-cell-timeout=120 --nbval-sanitize-with notebooks/sanitize.cfg
 
 demo: $(VENV)/.for-demo
@@ -26,8 +28,8 @@ lint: $(VENV)/.for-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-acceptance: $(VENV)/.for-test
-	$(BIN)/pytest -m acceptance
+acceptance: $(VENV)/.for-test $(VENV)/.for-torch
+	$(BIN)/pytest -m acceptance -rs
 
 # Each compares in one run; `make bench BENCH=--write` also writes the figures into benchmarks/README.md.
 bench: $(VENV)/.for-test
@@ -36,6 +38,7 @@ bench: $(VENV)/.for-test
 	$(BIN)/python benchmarks/busy_cell.py $(filter --quick,$(BENCH))
 	$(BIN)/python benchmarks/formats.py $(filter --write,$(BENCH))
 	$(BIN)/python benchmarks/profile_request.py $(filter --write,$(BENCH))
+	$(BIN)/python benchmarks/ensemble.py
 
 bench-peers: $(VENV)/.for-test
 	$(BIN)/python benchmarks/peers.py $(BENCH)
@@ -60,6 +63,11 @@ $(VENV)/.for-demo: $(METADATA) | $(VENV)/.created
 $(VENV)/.for-test: $(METADATA) | $(VENV)/.created
 	$(BIN)/python -m pip install --quiet --editable '.[notebooks,test]'
 	touch $@ $(VENV)/.for-demo
+
+# Only here, because it is most of a gigabyte; without it the acceptance tests say what they skip.
+$(VENV)/.for-torch: | $(VENV)/.for-test
+	$(if $(TORCH),$(BIN)/python -m pip install --quiet $(TORCH) || echo 'PyTorch could not be installed: its tests are skipped')
+	touch $@
 
 $(VENV)/.created:
 	@test -n "$(PYTHON)" || { echo 'nbdeploy needs Python 3.11 or newer with its module venv (Debian,' \

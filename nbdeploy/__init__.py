@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         SignatureError,
         VersionError,
     )
+    from nbdeploy.models.ensemble.ensemble import Ensemble
     from nbdeploy.models.serializer import ModelSerializer
     from nbdeploy.models.signature import Signature
     from nbdeploy.monitoring.monitor import ModelMonitor
@@ -34,6 +35,7 @@ __all__ = [
     "ClusterError",
     "ContainerError",
     "Deployment",
+    "Ensemble",
     "LoadBalancer",
     "ModelFileError",
     "ModelMonitor",
@@ -58,6 +60,7 @@ _HOMES = {
     "AutoScaler": "nbdeploy.scaling.autoscaler",
     "Client": "nbdeploy.client",
     "Deployment": "nbdeploy.deployment",
+    "Ensemble": "nbdeploy.models.ensemble.ensemble",
     "LoadBalancer": "nbdeploy.scaling.load_balancer",
     "ModelMonitor": "nbdeploy.monitoring.monitor",
     "ModelSerializer": "nbdeploy.models.serializer",

@@ -6,7 +6,7 @@ import asyncio
 import os
 import ssl
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,16 +16,15 @@ import httpx2 as httpx
 
 from nbdeploy.exceptions import DeadlineError, NbdeployError, RequestError, UnreachableError
 from nbdeploy.models.forms import form_of, plain_values
-from nbdeploy.models.predictor import METHODS
+from nbdeploy.models.predictor import METHODS, register_predictor
 from nbdeploy.scaling.balanced_transport import BalancedTransport
 from nbdeploy.scaling.load_balancer import LoadBalancer, checked_strategy
 from nbdeploy.scaling.tls_trust import trust_of
 from nbdeploy.serving.errors import error_of
-from nbdeploy.serving.lane import ERROR_ID_HEADER
 from nbdeploy.serving.protocols.native import dump_json, parse_json
 from nbdeploy.serving.security import is_loopback
 
-__all__ = ["Client", "LocalClient"]
+__all__ = ["Client", "RemotePredictor"]
 
 # Stands for the address until the balancer has chosen one.
 _ANY_OF_THEM = "http://balanced.invalid"
@@ -214,6 +213,11 @@ class Client:
         if session is not None:
             session.close()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The token stays here: wherever it is loaded, it takes the one of that place.
+        where = self.url if self.balancer is None else self._urls()
+        return _at, (where, self._strategy, self._weights, self._timeout, self._known)
+
     def __enter__(self) -> Self:
         return self
 
@@ -320,42 +324,44 @@ def _balancer(urls: Iterable[str]) -> LoadBalancer:
     return LoadBalancer(endpoints)
 
 
-class LocalClient(Client):
-    """The client of a service that this process started: it tells why the model raised.
+@register_predictor(Client)
+class RemotePredictor:
+    """A service elsewhere as a model here: a member of an ensemble, for example.
 
     Parameters
     ----------
-    url
-        Where the service is.
-    token
-        The service's token; ``None`` when it asks for none.
-    cause_of
-        Gives what the model raised, by the id of the error.
-    certificate
-        The file with the service's certificate, when it speaks https.
+    client
+        Where it is. What it serves is asked once; while nobody answers, only ``predict`` is known.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        token: str | None,
-        cause_of: Callable[[str], BaseException | None],
-        certificate: Path | None = None,
-    ) -> None:
-        super().__init__(url, token=token or "", certificate=certificate)
-        self._cause_of = cause_of
+    def __init__(self, client: Client) -> None:
+        self.model = client
+        try:
+            facts = client._facts()  # noqa: SLF001 -- this is the client seen as a model
+        except UnreachableError:
+            facts = {}
+        self.model_type = f"remote {facts.get('model_type', 'model')}"
+        self.methods: tuple[str, ...] = tuple(facts.get("methods", ["predict"]))
+        self.classes: list[Any] | None = facts.get("classes")
+        is_frame = facts.get("input") == "frame"
+        self.names: tuple[str, ...] | None = tuple(facts["features"]) if is_frame else None
 
-    def _error(self, response: httpx.Response, document: Any) -> NbdeployError:
-        error = super()._error(response, document)
-        error_id = response.headers.get(ERROR_ID_HEADER)
-        if error_id is not None:
-            error.__cause__ = self._cause_of(error_id)
-        if error.__cause__ is not None:
-            # Over HTTP nobody hears what the model said. Here it stands under the last line of a
-            # long traceback, where everybody looks first.
-            error.add_note(f"{type(error.__cause__).__name__}: {error.__cause__}")
-        return error
+    def call(self, method: str, batch: Any) -> Any:
+        """Ask the service."""
+        return self.model.call(method, batch)
+
+
+def _at(
+    url: str | list[str],
+    strategy: str,
+    weights: Mapping[str, float] | None,
+    timeout: float,
+    known: dict[str, Any] | None,
+) -> Client:
+    """Make a client again that was saved, with the token of this place."""
+    client = Client(url, strategy=strategy, weights=weights, timeout=timeout)
+    client._known = known  # noqa: SLF001 -- as above
+    return client
 
 
 def _checked_url(url: str) -> str:

@@ -5,6 +5,7 @@ import socket
 import stat
 import subprocess
 import threading
+import time
 from contextlib import ExitStack
 
 import httpx2
@@ -33,6 +34,7 @@ from nbdeploy.exceptions import (
     UnsupportedModelError,
     UntrustedModelError,
 )
+from nbdeploy.scaling import ConcurrencyPolicy
 
 IRIS = load_iris(as_frame=True)
 
@@ -426,7 +428,7 @@ def test_the_verbs_of_a_deployment_are_these_and_no_more():
         "name", "service", "predict", "predict_proba", "url", "snippets", "open",
         "stats", "monitor", "logs", "errors", "try_it", "wait", "stop",
         "rollout", "rollback", "split", "shadow", "compare",
-        "scale", "load_test",
+        "scale", "autoscale", "load_test",
     }  # fmt: skip
     keywords = list(inspect.signature(deploy).parameters.values())[1:]
     assert all(each.kind is each.KEYWORD_ONLY for each in keywords)
@@ -488,6 +490,26 @@ def test_a_forked_child_has_no_deployments(model):
     assert os.read(reading, 10) == b"0"
     os.close(reading)
     os.close(writing)
+
+
+def test_autoscaling_follows_the_load_until_a_number_is_set(model):
+    policy = ConcurrencyPolicy(interval=0.1, panic_window=0.5)
+    with deploy(model, name="scaled", example=IRIS.data) as service:
+        scaler = service.autoscale(min_replicas=1, max_replicas=2, policy=policy)
+        ends = time.monotonic() + 60
+        while scaler.current_replicas < 1 and time.monotonic() < ends:
+            time.sleep(0.05)
+        assert scaler.current_replicas == 1
+        assert scaler.history().changes[0].replicas == 0
+        assert service.predict(IRIS.data[:2]).tolist() == [0, 0]
+
+        service.scale(2)
+
+        assert not scaler.is_running
+        assert scaler.current_replicas == 2
+        again = service.autoscale()
+        assert again is not scaler
+    assert not again.is_running
 
 
 def test_a_load_test_sends_rows_and_counts_what_came(model):

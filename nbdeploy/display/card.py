@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nbdeploy.display.html import Html, element, escape, fragment, link, visible
+from nbdeploy.display.members import MemberFacts, members_element
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table, shortened
 from nbdeploy.display.units import counted
@@ -54,6 +55,8 @@ class ServiceCard(ReprMixin):
         port, time or address.
     version
         The version that answers; ``None`` when it has no name.
+    members
+        The members of an ensemble, with what each did so far.
 
     Examples
     --------
@@ -84,6 +87,7 @@ class ServiceCard(ReprMixin):
     other_calls: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()
     version: str | None = None
+    members: Sequence[MemberFacts] = ()
 
     def __repr__(self) -> str:
         return f"<ServiceCard {self.name!r} {self.state}>"
@@ -95,6 +99,7 @@ class ServiceCard(ReprMixin):
             ("access", visible(self.who_may_call)),
             ("browser", visible(self.browser_note)),
             ("input", _schema_text(self.schema)),
+            ("members", "\n".join(map(str, self.members))),
             *(("note", visible(note)) for note in self.notes),
         ]
         return "\n".join([self._title(), *(_fact(*fact) for fact in facts if fact[1])])
@@ -108,6 +113,7 @@ class ServiceCard(ReprMixin):
             ("Endpoints", _chips(self.methods) if self.methods else None),
             ("Access", self.who_may_call or None),
             ("Input", _schema_html(self.schema) if self.schema else None),
+            ("Members", members_element(self.members) if self.members else None),
             ("Call it", self._calls() if self.curl and is_running else None),
         )
         rows = (

@@ -16,9 +16,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from nbdeploy.models.adapters.libraries import Input, adapter_of
+
 __all__ = [
     "Fate",
     "fate_of_missing",
+    "is_invented",
     "names_of",
     "takes_text_cells",
     "takes_texts",
@@ -34,16 +37,26 @@ _INVENTED_NAMES = re.compile(r"Column_\d+")
 
 def names_of(model: Any) -> tuple[str, ...] | None:
     """Return the column names that the model was fitted on, if it saw any."""
+    described = _described(model)
+    if described is not None:
+        return described.names
     names = _attribute(model, "feature_names_in_")
     if names is None:
         return None
     names = tuple(str(name) for name in names)
-    # LightGBM makes up names when it was fitted on an array.
-    return None if all(_INVENTED_NAMES.fullmatch(name) for name in names) else names
+    return None if is_invented(names) else names
+
+
+def is_invented(names: Iterable[str]) -> bool:
+    """Tell whether LightGBM made the names up, because it was fitted on an array."""
+    return all(_INVENTED_NAMES.fullmatch(name) for name in names)
 
 
 def width_of(model: Any) -> int | None:
     """Return the number of features that the model was fitted on, if it tells."""
+    described = _described(model)
+    if described is not None:
+        return described.width
     width = _attribute(model, "n_features_in_")
     return None if width is None else int(width)
 
@@ -57,6 +70,9 @@ def takes_texts(model: Any) -> bool:
 def takes_text_cells(model: Any, position: int) -> bool:
     """Tell whether a cell of the column may hold text; true when nobody knows."""
     step = _first_step(model)
+    described = _described(step)
+    if described is not None and described.parts is None:
+        return described.takes_text
     parts = _parts(step, position)
     if parts:
         return any(takes_text_cells(part, place) for part, place in parts)
@@ -94,6 +110,9 @@ def fate_of_missing(model: Any, position: int) -> Fate:
     if parts is not None:
         fates = {fate_of_missing(part, place) for part, place in parts}
         return "refused" if "refused" in fates else "kept" if "kept" in fates else "filled"
+    described = _described(model)
+    if described is not None:
+        return "kept" if described.takes_missing else "refused"
     if isinstance(model, str) or model is None:
         return "filled" if model == "drop" else "kept"
     return _fate_in(model, position)
@@ -129,6 +148,9 @@ def _fate_in_encoder(step: Any, categories: Sequence[Any], position: int) -> Fat
 
 def _parts(step: Any, position: int) -> list[tuple[Any, int]] | None:
     """Return the parts of a step that see the column, each with the place it has there."""
+    described = _described(step)
+    if described is not None:
+        return None if described.parts is None else described.parts(position)
     transformers = getattr(step, "transformers_", None)
     if isinstance(transformers, list):
         found = []
@@ -157,6 +179,12 @@ def _positions(columns: Any, transformer: Any) -> list[int]:
     if listed and all(isinstance(column, (bool, np.bool_)) for column in listed):
         return [place for place, chosen in enumerate(listed) if chosen]
     return [names.index(c) if isinstance(c, str) else range(width)[int(c)] for c in listed]
+
+
+def _described(model: Any) -> Input | None:
+    """Return what a model of another library tells of its input."""
+    adapter = adapter_of(_unwrapped(model))
+    return None if adapter is None else adapter.input_of(_unwrapped(model))
 
 
 def _first_step(model: Any) -> Any:

@@ -17,6 +17,8 @@ CODE_LIBRARY = "cloudpickle"
 SCIKIT_LEARN = "scikit-learn"
 
 _DISTRIBUTIONS = {"sklearn": SCIKIT_LEARN}  # others import under their own name
+# The same library built without what only graphics cards need.
+_TWINS = {"xgboost": "xgboost-cpu"}
 # They read what their older versions wrote; a minor release changes no prediction.
 _STABLE = {"numpy", "scipy", "pandas", "joblib", "cloudpickle", "skops"}
 _WHOLE, _MINOR, _MAJOR = None, 2, 1
@@ -73,7 +75,8 @@ def installed_version(library: str) -> str | None:
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
-        return None
+        twin = _TWINS.get(library)
+        return installed_version(twin) if twin is not None else None
 
 
 def differences(saved: Mapping[str, str], installed: Mapping[str, str | None]) -> list[Difference]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdeploy.display.html import visible
 from nbdeploy.exceptions import ModelFileError, UntrustedModelError
-from nbdeploy.models import pickle_formats, skops_format
+from nbdeploy.models import skops_format
 from nbdeploy.models.index_bounds import unsound_parts
 from nbdeploy.models.library_versions import (
     SCIKIT_LEARN,
@@ -18,6 +18,7 @@ from nbdeploy.models.library_versions import (
     differences,
     installed_version,
 )
+from nbdeploy.models.native_formats import load
 from nbdeploy.models.notices import ModelVersionWarning, notify
 from nbdeploy.models.trust import Voucher
 
@@ -67,10 +68,8 @@ def load_admitted(opened: OpenedFile, voucher: Voucher) -> Any:
 
 
 def _load(opened: OpenedFile, voucher: Voucher) -> Any:
-    if opened.format == "pickle":
-        return pickle_formats.load_pickle(opened.data)
-    if opened.format == "joblib":
-        return pickle_formats.load_joblib(opened.data)
+    if opened.format != "skops":
+        return load(opened.data, opened.format)
     model = skops_format.load_skops(opened.data, opened.globals or ())
     faults = unsound_parts(model) if voucher is Voucher.NOBODY else []
     if faults:

@@ -21,18 +21,14 @@ from nbdeploy.display.html import visible
 from nbdeploy.exceptions import CorruptedModelError, ModelFileError, ModelFileNotFoundError
 from nbdeploy.models.file_lock import locked
 from nbdeploy.models.manifest import SUFFIX, Entry, Manifest, digest_of
+from nbdeploy.models.native_formats import ENDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = ["ModelFile", "format_by_name"]
 
-FORMATS_BY_SUFFIX = {
-    ".joblib": "joblib",
-    ".pkl": "pickle",
-    ".pickle": "pickle",
-    ".skops": "skops",
-}
+FORMATS_BY_SUFFIX = {ending: name for name, ending in ENDINGS.items()} | {".pickle": "pickle"}
 LEFTOVER_AGE = 3600.0  # seconds; no saver is that slow between two writes
 
 _LEFTOVERS = ".nbdeploy-*.tmp"

@@ -13,19 +13,17 @@ from nbdeploy.display.html import visible
 from nbdeploy.exceptions import ModelFileError, UnknownFormatError, UntrustedModelError
 from nbdeploy.models.manifest import SUFFIX, Entry, digest_of
 from nbdeploy.models.model_file import ModelFile, format_by_name
+from nbdeploy.models.native_formats import DEFAULT, ENDINGS, FORMATS, globals_in, said_of
 from nbdeploy.models.notices import ModelTrustWarning, notify
-from nbdeploy.models.pickle_globals import pickle_globals
 from nbdeploy.models.saved_model import SavedModel
-from nbdeploy.models.skops_format import is_zip, types_needing_trust
+from nbdeploy.models.skops_format import is_zip
 from nbdeploy.models.skops_types import unreviewed
 from nbdeploy.models.trust import Trust, TrustStore, Voucher, voucher_for
 
 if TYPE_CHECKING:
     import os
 
-__all__ = ["FORMATS", "OpenedFile", "check_format", "open_file"]
-
-FORMATS = ("joblib", "pickle", "skops")
+__all__ = ["FORMATS", "OpenedFile", "check_format", "check_saved_format", "open_file"]
 
 _LISTED_GLOBALS = 100
 
@@ -64,9 +62,7 @@ class OpenedFile:
     @cached_property
     def globals(self) -> tuple[str, ...] | None:
         """What loading would import; ``None`` when the list cannot be complete."""
-        if self.format == "skops":
-            return types_needing_trust(self.data)
-        return pickle_globals(self.data, is_joblib=self.format == "joblib")
+        return globals_in(self.data, self.format)
 
     @property
     def runs_nothing(self) -> bool:
@@ -127,7 +123,8 @@ class OpenedFile:
         )
 
     def _refusal(self) -> str:
-        advice = "" if self.format == "skops" else "Ask for format='skops', which holds no code."
+        is_pickle = self.format in (DEFAULT, "pickle")
+        advice = "Ask for format='skops', which holds no code." if is_pickle else ""
         ways = [
             f"  trust={self.digest!r}   loads this content and no other",
             f"  nbdeploy trust {visible(self.path.parent)}   records what is there now, once",
@@ -138,10 +135,7 @@ class OpenedFile:
             # It came from beyond this machine, where the command does not reach.
             del ways[1]
         number = "three" if is_here else "two"
-        refusal = (
-            f"{self.shown_name} was not saved by you on this machine, and loading it would run "
-            f"what is in it.\n{self._content()}"
-        )
+        refusal = f"{self.shown_name} was not saved by you on this machine, and {self._danger()}"
         lines = [
             refusal,
             f"If you know where it comes from, trust it in one of {number} ways:",
@@ -149,6 +143,12 @@ class OpenedFile:
             advice,
         ]
         return "\n".join(lines).rstrip()
+
+    def _danger(self) -> str:
+        harmless = said_of(self.format)
+        if harmless is not None:
+            return f"nobody vouches for it.\n{harmless}"
+        return f"loading it would run what is in it.\n{self._content()}"
 
     def _content(self) -> str:
         if self.globals is None:
@@ -182,6 +182,22 @@ def check_format(name: object) -> str:
     raise UnknownFormatError(message)
 
 
+def check_saved_format(name: str) -> None:
+    """Refuse a format that a manifest names and nobody here knows.
+
+    Raises
+    ------
+    UnknownFormatError
+        There is no such format.
+    """
+    if name not in ENDINGS:
+        message = (
+            f"Unsupported format: {name!r}. Expected one of {', '.join(ENDINGS)}. A newer version "
+            "of nbdeploy may have written it."
+        )
+        raise UnknownFormatError(message)
+
+
 def open_file(path: str | os.PathLike[str], asked: str | None) -> OpenedFile:
     """Read and verify a model file.
 
@@ -213,15 +229,18 @@ def open_file(path: str | os.PathLike[str], asked: str | None) -> OpenedFile:
 
 def _format_of(data: bytes, entry: Entry | None, path: Path, asked: str | None) -> str:
     if entry is not None:
-        if entry.format not in FORMATS:
+        if entry.format not in ENDINGS:
             message = (
                 f"{visible(path.name)}{SUFFIX} says that the model was saved as {entry.format!r}, "
                 "which this version of nbdeploy does not know. Load it with a newer one."
             )
             raise UnknownFormatError(message)
         return entry.format
+    named = format_by_name(path)
+    if asked in (None, DEFAULT) and named is not None and named not in FORMATS:
+        return named
     if is_zip(data):
         return "skops"
-    likely = asked or format_by_name(path) or "joblib"
+    likely = asked or named or DEFAULT
     # What is no archive is a pickle, whatever it is called.
     return "joblib" if likely == "skops" else likely

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from nbdeploy.exceptions import PredictionError, UnfittedModelError, UnsupportedModelError
+from nbdeploy.models.adapters.libraries import adapter_of
 
 __all__ = [
     "METHODS",
@@ -167,6 +168,9 @@ def predictor_for(model: Any) -> Predictor:
     for known in type(model).__mro__:
         if known in _registered:
             return _registered[known](model)
+    adapter = adapter_of(model)
+    if adapter is not None:
+        return adapter.predictor(model)
     if isinstance(model, Predictor) and not inspect.isclass(model):
         return model
     if inspect.isroutine(model):

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from nbdeploy.exceptions import ModelFileError, SignatureError
-from nbdeploy.models import pickle_formats, skops_format
+from nbdeploy.models import skops_format
 from nbdeploy.models.library_versions import CODE_LIBRARY, versions_for
 from nbdeploy.models.loading import load_admitted
 from nbdeploy.models.manifest import Entry, digest_of
 from nbdeploy.models.model_file import ModelFile
+from nbdeploy.models.native_formats import DEFAULT, chosen_format, dump, globals_in, load
 from nbdeploy.models.notices import ModelTrustWarning, ModelVersionWarning, notify
 from nbdeploy.models.opened_file import OpenedFile, check_format, open_file
-from nbdeploy.models.pickle_globals import pickle_globals
 from nbdeploy.models.saved_model import SavedModel
 from nbdeploy.models.trust import Trust, TrustStore, Voucher
 
@@ -77,7 +77,9 @@ class ModelSerializer:
             Where to; missing folders are made. A file that is there is replaced in one step.
         format
             ``"joblib"``, ``"pickle"`` or ``"skops"``. The last holds types and arrays and no
-            code, so others can load it without trusting its author.
+            code, so others can load it without trusting its author. Unless pickle is asked for,
+            a model of XGBoost, LightGBM, PyTorch or ONNX is written in the format of its own
+            library, which reads the file without nbdeploy.
         example
             Some rows as the model was fitted on. What they look like is kept with the model, the
             rows are not.
@@ -178,7 +180,7 @@ def save(
     packed = pack(model, format=format, example=example, clock=clock).named(version)
     file = ModelFile(path)
     file.replace(packed.data, packed.entry)
-    opened = OpenedFile(file.path, packed.data, packed.entry, format)
+    opened = OpenedFile(file.path, packed.data, packed.entry, packed.entry.format)
     return opened.describe(trusted=packed.entry.hmac is not None, with_globals=False)
 
 
@@ -229,7 +231,8 @@ def pack(
     """
     check_format(format)
     signature = _learned_signature(model, example)
-    data = _DUMPS[format](model)
+    format = chosen_format(model, format)  # noqa: A001 -- the chapter's name
+    data = dump(model, format)
     entry = Entry(
         sha256=digest_of(data).removeprefix("sha256:"),
         size=len(data),
@@ -288,9 +291,10 @@ def snapshot(model: Any) -> tuple[Any, str]:
     ModelFileError
         The model cannot be saved, or not be loaded again.
     """
-    data = pickle_formats.dump_joblib(model)
+    name = chosen_format(model, DEFAULT)
+    data = dump(model, name)
     try:
-        copy = pickle_formats.load_joblib(data)
+        copy = load(data, name)
     except Exception as error:
         message = (
             f"The {type(model).__name__} can be saved, but not loaded again: "
@@ -317,25 +321,13 @@ def same_content(first: OpenedFile, second: bytes) -> bool:
     if first.digest == digest_of(second):
         return True
     try:
-        loaded = [_load_again(data, first.format) for data in (first.data, second)]
-        return len({digest_of(pickle_formats.dump_joblib(model)) for model in loaded}) == 1
+        loaded = [load(data, first.format) for data in (first.data, second)]
+        # Of skops no two files are alike.
+        written = DEFAULT if first.format == "skops" else first.format
+        return len({digest_of(dump(model, written)) for model in loaded}) == 1
     except Exception as error:  # noqa: BLE001 -- code of a model may raise anything
         logger.debug("Two contents of %s cannot be compared: %s", first.path.name, error)
         return False
-
-
-def _load_again(data: bytes, format_name: str) -> Any:
-    if format_name == "skops":
-        return skops_format.load_skops(data, skops_format.types_needing_trust(data) or ())
-    is_pickle = format_name == "pickle"
-    return (pickle_formats.load_pickle if is_pickle else pickle_formats.load_joblib)(data)
-
-
-_DUMPS: dict[str, Callable[[Any], bytes]] = {
-    "joblib": pickle_formats.dump_joblib,
-    "pickle": pickle_formats.dump_pickle,
-    "skops": skops_format.dump_skops,
-}
 
 
 def _learned_signature(model: Any, example: Any) -> dict[str, Any] | None:
@@ -353,7 +345,7 @@ def _libraries_of(model: Any, data: bytes, format_name: str) -> dict[str, str]:
     if format_name == "skops":
         needed = skops_format.types_needing_trust(data) or ()
         return versions_for([*needed, type(model).__module__, "sklearn", "numpy", "skops"])
-    names = pickle_globals(data, is_joblib=format_name == "joblib")
+    names = globals_in(data, format_name)
     if names is None:
         # An unusual __reduce__: name at least the model's own, and whether code is inside.
         code = [CODE_LIBRARY] if CODE_LIBRARY.encode() in data else []

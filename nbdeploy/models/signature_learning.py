@@ -151,6 +151,9 @@ def _in_order(frame: pd.DataFrame, model: Any) -> pd.DataFrame:
         _check_width(frame.shape[1], model)
         return frame
     labels = [str(label) for label in frame.columns]
+    if tuple(label.replace(" ", "_") for label in labels) == names:
+        # LightGBM remembers names without their spaces, and takes both.
+        return frame
     extra = tuple(label for label in labels if label not in names)
     missing = tuple(name for name in names if name not in labels)
     if missing:

@@ -208,7 +208,8 @@ class ModelMonitor(ReprMixin):
             return self._merged.statistics()
         snapshot, latencies = self._ledger.snapshot()
         attached = {name: facts() for name, facts in self._attached.items()}
-        return snapshot.statistics(latencies) | attached
+        told = {name: facts for name, facts in attached.items() if facts is not None}
+        return snapshot.statistics(latencies) | told
 
     def attach(self, name: str, facts: Callable[[], Any]) -> None:
         """Let the statistics tell something else too.
@@ -218,7 +219,7 @@ class ModelMonitor(ReprMixin):
         name
             The key that it is told under.
         facts
-            Returns values that JSON can hold.
+            Returns values that JSON can hold, or ``None`` when there is nothing to tell.
         """
         self._attached[name] = facts
 

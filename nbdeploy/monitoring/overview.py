@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nbdeploy.display.html import element, fragment
+from nbdeploy.display.members import members_element, members_of_report
 from nbdeploy.display.table import Table
 from nbdeploy.display.units import age, count, counted, duration, percent, rate
 
@@ -26,6 +27,8 @@ def to_text(statistics: Mapping[str, Any]) -> str:
     lines = [_headline(statistics)]
     if statistics["requests"]:
         lines += [_table(statistics).to_text(), _statuses(statistics)]
+    if "members" in statistics:
+        lines.append(_members(statistics).to_text())
     return "\n".join([*lines, _now(statistics)])
 
 
@@ -36,10 +39,29 @@ def to_html(statistics: Mapping[str, Any]) -> str:
     return fragment(
         element("div", element("strong", _headline(statistics)), class_="nbd-head"),
         table if has_requests else None,
+        members_element(members_of_report(statistics["members"]))
+        if "members" in statistics
+        else None,
         element("div", _statuses(statistics), class_="nbd-quiet") if has_requests else None,
         element("div", _now(statistics), class_="nbd-quiet"),
         class_="nbd-card",
     )
+
+
+def _members(statistics: Mapping[str, Any]) -> Table:
+    columns = ("member", "requests", "errors", "late", "mean", "p95")
+    rows = [
+        (
+            name,
+            count(facts["requests"]),
+            count(facts["errors"]),
+            count(facts["late"]),
+            duration(facts["avg_latency"]),
+            duration(facts["p95_latency"]),
+        )
+        for name, facts in statistics["members"].items()
+    ]
+    return Table(columns, rows, right=columns[1:])
 
 
 def _headline(statistics: Mapping[str, Any]) -> str:

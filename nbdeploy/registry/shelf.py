@@ -16,7 +16,8 @@ from pathlib import Path
 
 from nbdeploy.exceptions import CorruptedModelError, ModelFileError, VersionError
 from nbdeploy.models.manifest import SUFFIX, Entry, Manifest, digest_of
-from nbdeploy.models.opened_file import OpenedFile, check_format
+from nbdeploy.models.native_formats import ENDINGS
+from nbdeploy.models.opened_file import OpenedFile, check_saved_format
 from nbdeploy.registry.names import is_name
 from nbdeploy.registry.origins import user_name
 from nbdeploy.registry.record import RECORD_FILE, Record
@@ -30,7 +31,6 @@ logger = logging.getLogger("nbdeploy")
 
 _KIND = "versions"
 _FOLDER = re.compile(r"([^/~]+)(?:~([1-9]\d{0,8}))?")
-_ENDINGS = {"joblib": ".joblib", "pickle": ".pkl", "skops": ".skops"}
 _ATTEMPTS = 20
 
 
@@ -220,7 +220,7 @@ class Shelf:
                 "again."
             )
             raise CorruptedModelError(message)
-        check_format(entry.format)
+        check_saved_format(entry.format)
         return OpenedFile(Path(self.storage.locate(path)), data, entry, entry.format)
 
     def example(self, kept: Kept) -> bytes | None:
@@ -314,7 +314,7 @@ class Shelf:
 
 def files_of(data: bytes, entry: Entry, example: bytes | None) -> dict[str, bytes]:
     """Return the files of a version: the model, its manifest, and some rows."""
-    model = f"model{_ENDINGS[entry.format]}"
+    model = f"model{ENDINGS[entry.format]}"
     files = {model: data, f"{model}{SUFFIX}": Manifest((entry,)).to_json()}
     if example is not None:
         files[EXAMPLE_FILE] = example

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from nbdeploy.scaling.kernel_control import KernelControl
 from nbdeploy.scaling.process_server import ProcessServer
@@ -10,7 +10,9 @@ from nbdeploy.serving.control import Control
 from nbdeploy.serving.server import BackgroundServer
 from nbdeploy.serving.service import ModelService
 
-__all__ = ["checked_place", "start_service"]
+__all__ = ["Server", "checked_place", "start_service"]
+
+Server: TypeAlias = BackgroundServer | ProcessServer
 
 
 def start_service(
@@ -19,7 +21,7 @@ def start_service(
     where: str,
     server_options: dict[str, Any],
     service_options: dict[str, Any],
-) -> tuple[BackgroundServer | ProcessServer, Control]:
+) -> tuple[Server, Control]:
     """Start to serve, and give the server with what it is controlled by.
 
     Parameters

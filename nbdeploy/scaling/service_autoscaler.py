@@ -25,13 +25,13 @@ class ConcurrencyMeter:
     Parameters
     ----------
     monitor
-        What counts the requests.
+        Gives what counts the requests: of a service elsewhere it is another one each time.
     clock
         Seconds that never go back.
     """
 
     def __init__(
-        self, monitor: ModelMonitor, *, clock: Callable[[], float] = time.monotonic
+        self, monitor: Callable[[], ModelMonitor], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._monitor = monitor
         self._clock = clock
@@ -49,14 +49,14 @@ class ConcurrencyMeter:
         return taken / passed
 
     def _read(self) -> tuple[float, float, int]:
-        snapshot = self._monitor.snapshot()
+        snapshot = self._monitor().snapshot()
         taken = snapshot.total.latency.nanoseconds / _NANOSECONDS
         return self._clock(), taken, snapshot.in_flight
 
 
 def autoscaler_of(
     actuator: Actuator,
-    monitor: ModelMonitor,
+    monitor: Callable[[], ModelMonitor],
     *,
     min_replicas: int = 1,
     max_replicas: int = 4,
@@ -71,7 +71,7 @@ def autoscaler_of(
     actuator
         What starts and stops the replicas.
     monitor
-        What counts the service's requests.
+        Gives what counts the service's requests.
     min_replicas, max_replicas
         The bounds.
     policy

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nbdeploy.exceptions import NbdeployError, PredictionError, SignatureError
+from nbdeploy.exceptions import DeadlineError, NbdeployError, PredictionError, SignatureError
 from nbdeploy.models.compiled import (
     CompiledModel,
     Declined,
@@ -256,7 +257,14 @@ def route_from_model(
         may_block=isinstance(compiled, Declined) and not is_known,
         runs_beside=is_known,
     )
-    return replace(route, seconds=_warm_up(route, trial))
+    route = replace(route, seconds=_warm_up(route, trial))
+    # The members of an ensemble count what they are asked; the warm-up was no request.
+    getattr(predictor, "forget_calls", _nothing)()
+    return route
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _compile(model: Any, signature: Signature, example: Any) -> CompiledModel | Declined:
@@ -366,11 +374,14 @@ def _warm_up(route: Route, example: Any) -> float:
     if example is not None:
         is_sliced = hasattr(example, "__getitem__") and not isinstance(example, Mapping)
         head = example[:_WARM_UP_ROWS] if is_sliced else example
-        route.answer(method, route.signature.validate(head))
+        rows = route.signature.validate(head)
+        # The first call of a member loads what it needs: that it is late tells nothing.
+        with suppress(DeadlineError):
+            route.answer(method, rows)
     try:
         question = route.question(method, [route.signature.example_row()])
         return min(_timed(question) for _ in range(2))
-    except (PredictionError, SignatureError) as error:
+    except (DeadlineError, PredictionError, SignatureError) as error:
         # A made-up row may be one that this model cannot take; a real one will tell.
         logger.debug("The made-up first row was not answered: %s", error)
         return _UNKNOWN_SECONDS

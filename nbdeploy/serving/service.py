@@ -190,6 +190,7 @@ class ModelService:
             wide_concurrency=max_concurrency or _cores(),
         )
         self.monitor.attach("batching", self._batcher.stats)
+        self.monitor.attach("members", self._members)
         self.inference = Inference(
             monitor=self.monitor, batcher=self._batcher, name=self.name, route=route
         )
@@ -308,6 +309,12 @@ class ModelService:
         """Say what is served; no address, so that notebooks can be compared."""
         kind = self.inference.route.predictor.model_type if self.inference.route else "loading"
         return f"<ModelService {self.name!r}: {kind}>"
+
+    def _members(self) -> dict[str, Any] | None:
+        """Tell what the members of an ensemble did."""
+        route = self.inference.route
+        report = getattr(route.predictor, "member_report", None) if route else None
+        return None if report is None else dict(report())
 
     def _state(self) -> str:
         return "ready" if self.inference.route is not None else "loading"

@@ -74,7 +74,7 @@ from nbdeploy import AutoScaler as BetterScaler
 
 better = BetterScaler(max_replicas=3, measure=lambda: 95.0)
 print("wanted:", better.check_scaling_needs())
-better
+print(better)
 
 # %% [markdown]
 # ## Give it something to start

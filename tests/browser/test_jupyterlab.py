@@ -62,6 +62,52 @@ def test_the_card_is_readable_in_the_theme(lab, theme):
     notebook.close()
 
 
+ENSEMBLE = """
+from sklearn.datasets import load_iris
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from nbdeploy import Ensemble, deploy
+
+X, y = load_iris(return_X_y=True, as_frame=True)
+
+
+def broken(rows):
+    raise ConnectionError
+
+
+ensemble = Ensemble({
+    "forest": RandomForestClassifier(20).fit(X, y),
+    "line": LogisticRegression(max_iter=900).fit(X, y),
+    "broken": broken,
+})
+service = deploy(ensemble, name="flowers", example=X)
+for _ in range(5):
+    service.predict(X.sample(5))
+"""
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+def test_the_card_of_an_ensemble_draws_its_members(lab, theme):
+    tone = theme.split()[-1].lower()
+    notebook = lab.open([ENSEMBLE, "service"], theme=theme, name=f"ensemble-{tone}")
+    notebook.run_all()
+    card = notebook.output(1).locator(".nbd-card")
+    notebook.screenshot(f"ensemble-{tone}", notebook.output(1))
+
+    text = card.inner_text()
+    assert all(fact in text for fact in ("forest", "RandomForestClassifier", "broken", "mean time"))
+    bars = card.locator(".nbd-time")
+    widths = [bars.nth(place).bounding_box()["width"] for place in range(bars.count())]
+    assert len(widths) == 3
+    assert max(widths) == widths[0] > min(widths)
+    paper = luminance(style(card, "backgroundColor"))
+    assert (paper > 0.5) == (tone == "light")
+    # It fits: nothing of the table is cut off.
+    table = card.locator(".nbd-scroll:has(.nbd-time)")
+    assert table.evaluate("node => node.scrollWidth <= node.clientWidth + 1")
+    notebook.close()
+
+
 def test_a_notebook_that_is_opened_again_still_shows_the_card(lab):
     notebook = lab.open([DEPLOY, 'deploy(model, name="penguins", example=X)'], name="again")
     notebook.run_all()

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from nbdeploy.display.card import ServiceCard
+from nbdeploy.display.members import members_of_report
 from tests.hostile import HOSTILE, assert_harmless, assert_visible
 
 CURL = "curl http://127.0.0.1:43210/predict \\\n  -d '{\"features\": [5.8, 3.0]}'"
@@ -28,6 +29,16 @@ iris: LogisticRegression, running
   input      petal length (cm)  number  1.0 to 6.9
              species            text    one of 3
   note       It replaces the model that was deployed before."""
+
+
+MEMBER = {
+    "requests": 3,
+    "errors": 1,
+    "late": 0,
+    "avg_latency": 0.002,
+    "disagreement": 0.5,
+    "names_classes": True,
+}
 
 
 def changed(**fields):
@@ -116,6 +127,7 @@ def test_nothing_hostile_becomes_a_tag_or_an_attribute(field, hostile):
         "schema": ((hostile, hostile, hostile),) * 9,
         "notes": (hostile,),
         "other_calls": ((hostile, hostile),),
+        "members": members_of_report({hostile: {**MEMBER, "model": hostile}}),
     }
     card = changed(**{field: values.get(field, hostile)})
     parsed = assert_harmless(card.to_html())

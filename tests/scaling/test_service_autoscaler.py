@@ -14,7 +14,7 @@ class Recorder:
 
 def test_the_mean_in_flight_is_that_of_littles_law(clock):
     monitor = ModelMonitor(clock=clock)
-    meter = ConcurrencyMeter(monitor, clock=clock)
+    meter = ConcurrencyMeter(lambda: monitor, clock=clock)
 
     for _ in range(100):
         monitor.log_prediction([1], [1], latency=0.03)
@@ -27,7 +27,7 @@ def test_the_mean_in_flight_is_that_of_littles_law(clock):
 
 def test_requests_that_never_end_are_counted_too(clock):
     monitor = ModelMonitor(clock=clock)
-    meter = ConcurrencyMeter(monitor, clock=clock)
+    meter = ConcurrencyMeter(lambda: monitor, clock=clock)
 
     with monitor.in_flight(), monitor.in_flight():
         clock.now += 2
@@ -37,7 +37,7 @@ def test_requests_that_never_end_are_counted_too(clock):
 def test_a_monitor_that_was_reset_is_not_negative(clock):
     monitor = ModelMonitor(clock=clock)
     monitor.log_prediction([1], [1], latency=5.0)
-    meter = ConcurrencyMeter(monitor, clock=clock)
+    meter = ConcurrencyMeter(lambda: monitor, clock=clock)
 
     monitor.reset()
     clock.now += 2
@@ -51,7 +51,7 @@ def test_a_monitor_that_was_reset_is_not_negative(clock):
     ids=["concurrency", "hpa", "threshold", "a value", "hpa of concurrency"],
 )
 def test_it_follows_the_monitor_until_it_is_stopped(policy):
-    scaler = autoscaler_of(Recorder(), ModelMonitor(), max_replicas=2, policy=policy, interval=0.01)
+    scaler = autoscaler_of(Recorder(), ModelMonitor, max_replicas=2, policy=policy, interval=0.01)
 
     assert scaler.is_running
     step = scaler.tick()
