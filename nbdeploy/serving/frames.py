@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import struct
 import time
@@ -24,6 +25,7 @@ __all__ = ["Channel", "ChannelClosedError", "Frame", "array_of", "describe_array
 _HEAD = struct.Struct(">IQI")
 _MOST_FILES = 4
 _PLAIN_KINDS = "fiub"
+_MANY_DIGITS = re.compile(rb"\d{19}")
 
 
 class ChannelClosedError(ConnectionError):
@@ -194,6 +196,9 @@ def _dump(document: Any) -> bytes:
 
 
 def _load(text: bytearray) -> Any:
+    # orjson would read an integer above 64 bits as a float.
+    if _MANY_DIGITS.search(text):
+        return json.loads(text)
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nbdeploy.serving.frames import Channel, ChannelClosedError, array_of, describe_array
@@ -25,6 +25,8 @@ def ends():
 
 
 @given(document=VALUES, payload=st.binary(max_size=100))
+@example(document=-(2**63) - 1, payload=b"")
+@example(document=[2**64], payload=b"")
 def test_whatever_is_sent_arrives_as_it_was(document, payload):
     here, there = Channel.pair()
     try:
