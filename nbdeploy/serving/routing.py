@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,8 +28,10 @@ from nbdeploy.models.predictor import Predictor, is_of_scikit_learn, predictor_f
 from nbdeploy.models.quick_rows import QuickRows
 from nbdeploy.models.serializer import load_saved
 from nbdeploy.models.signature import Signature
-from nbdeploy.registry.version import ModelVersion
 from nbdeploy.serving.thread_settings import prepare_call
+
+if TYPE_CHECKING:
+    from nbdeploy.registry.version import ModelVersion
 
 __all__ = [
     "NOT_COMPILED",
