@@ -46,6 +46,7 @@ logger = logging.getLogger("nbdeploy")
 
 _WARM_UP_ROWS = 32
 _WIDE_ROWS = 256
+_FEW_TREES = 8
 _UNKNOWN_SECONDS = 1.0
 
 
@@ -257,12 +258,22 @@ def route_from_model(
         model,
         compiled,
         may_block=isinstance(compiled, Declined) and not is_known,
-        runs_beside=is_known,
+        runs_beside=is_known and not _returns_often(model),
     )
     route = replace(route, seconds=_warm_up(route, trial))
     # The members of an ensemble count what they are asked; the warm-up was no request.
     getattr(predictor, "forget_calls", _nothing)()
     return route
+
+
+def _returns_often(model: Any) -> bool:
+    """Tell whether a call comes back to the interpreter for each of many trees.
+
+    Two such calls at once wait for each other at every tree: together they take longer than one
+    after the other.
+    """
+    final = model.steps[-1][1] if hasattr(model, "steps") else model
+    return len(getattr(final, "estimators_", ())) > _FEW_TREES
 
 
 def _nothing() -> None:
