@@ -41,6 +41,8 @@ class Artifact:
         What its rows look like.
     compile
         Whether few rows are answered by its compiled twin.
+    transform_output
+        What its transformers give.
     """
 
     key: str
@@ -50,6 +52,7 @@ class Artifact:
     file: IO[bytes] = field(repr=False)
     signature: dict[str, Any] = field(repr=False)
     compile: bool
+    transform_output: str = "default"
 
     def order(self) -> dict[str, Any]:
         """Write what tells a worker to load it; the file goes along."""
@@ -61,6 +64,7 @@ class Artifact:
             "version": self.version,
             "signature": self.signature,
             "compile": self.compile,
+            "transform_output": self.transform_output,
             "path": [str(Path(folder).absolute()) for folder in sys.path],
         }
 
@@ -135,6 +139,7 @@ def save_artifact(route: Route, *, key: str) -> Artifact:
         file=file,
         signature=route.signature.to_dict(),
         compile=isinstance(route.compiled, CompiledModel),
+        transform_output=route.transform_output,
     )
     weakref.finalize(artifact, file.close).atexit = False
     return artifact

@@ -97,6 +97,7 @@ def route_of(frame: Frame) -> Route:
         signature=Signature.from_dict(wanted["signature"]),
         digest=wanted["digest"],
         compile=wanted["compile"],
+        transform_output=wanted["transform_output"],
     )
     return replace(route, version=wanted["version"], digest=wanted["named"])
 

@@ -28,7 +28,7 @@ from nbdeploy.models.predictor import Predictor, is_of_scikit_learn, predictor_f
 from nbdeploy.models.quick_rows import QuickRows
 from nbdeploy.models.serializer import load_saved
 from nbdeploy.models.signature import Signature
-from nbdeploy.serving.thread_settings import prepare_call
+from nbdeploy.serving.thread_settings import chosen_output, prepare_call
 
 if TYPE_CHECKING:
     from nbdeploy.registry.version import ModelVersion
@@ -81,6 +81,8 @@ class Route:
         Whether the model is code that nobody knows: it may sleep, or ask another server.
     runs_beside
         Whether several calls of the model may run at once.
+    transform_output
+        What its transformers give, as ``sklearn.set_config`` takes it.
     """
 
     predictor: Predictor
@@ -92,6 +94,7 @@ class Route:
     seconds: float = 0.0
     may_block: bool = True
     runs_beside: bool = False
+    transform_output: str = "default"
 
     @cached_property
     def _quick(self) -> QuickRows:
@@ -143,7 +146,7 @@ class Route:
             if output is not None:
                 return output
         batch = self._batch(rows)
-        prepare_call(batch)
+        prepare_call(batch, self.transform_output)
         return self.predictor.call(method, batch)
 
     def _batch(self, rows: Any) -> Any:
@@ -213,6 +216,7 @@ def route_from_model(
     digest: str = "",
     version: str | None = None,
     compile: bool = True,  # noqa: A002 -- what deploy() calls it
+    transform_output: str | None = None,
 ) -> Route:
     """Make the route of a model in memory, and answer its example once.
 
@@ -233,6 +237,8 @@ def route_from_model(
         What answers carry; the start of the digest when ``None``.
     compile
         Answer few rows without scikit-learn's checks, where that is known to give the same.
+    transform_output
+        What its transformers give; as scikit-learn is set in this thread when ``None``.
 
     Raises
     ------
@@ -259,6 +265,7 @@ def route_from_model(
         compiled,
         may_block=isinstance(compiled, Declined) and not is_known,
         runs_beside=is_known and not _returns_often(model),
+        transform_output=transform_output or chosen_output(),
     )
     route = replace(route, seconds=_warm_up(route, trial))
     # The members of an ensemble count what they are asked; the warm-up was no request.
