@@ -211,13 +211,13 @@ def _deploy(
     running._recipe = recipe
     if options.leaves_in_place(running._options, port=running._server.port):
         running._control.bring(route)
-        running._traffic.replace(route, recipe.example, service=running._service)
+        running._traffic.replace(route, recipe.example, service=running._control.served())
         running._show(note)
         return running
     old_url, token = running.url, running.service.access.token
     service = service_for(name, route, options, token=token)
     running._restart(service, options)
-    running._traffic.replace(route, recipe.example, service=service)
+    running._traffic.replace(route, recipe.example, service=running._control.served())
     if running.url != old_url:
         note += " Its address changed."
     running._show(note)
