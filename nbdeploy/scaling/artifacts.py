@@ -39,6 +39,8 @@ class Artifact:
         What was saved. It has no name: nobody else opens it, and nothing of it is left behind.
     signature
         What its rows look like.
+    baseline
+        How they were distributed, where that is known.
     compile
         Whether few rows are answered by its compiled twin.
     """
@@ -49,6 +51,7 @@ class Artifact:
     version: str
     file: IO[bytes] = field(repr=False)
     signature: dict[str, Any] = field(repr=False)
+    baseline: dict[str, Any] | None = field(repr=False)
     compile: bool
 
     def order(self) -> dict[str, Any]:
@@ -60,6 +63,7 @@ class Artifact:
             "named": self.named,
             "version": self.version,
             "signature": self.signature,
+            "baseline": self.baseline,
             "compile": self.compile,
             "path": [str(Path(folder).absolute()) for folder in sys.path],
         }
@@ -106,7 +110,7 @@ class Artifacts:
             self._of.clear()
 
 
-def save_artifact(route: Route, *, key: str) -> Artifact:
+def save_artifact(route: Route, *, key: str, with_baseline: bool = False) -> Artifact:
     """Save the model of a route.
 
     Parameters
@@ -115,12 +119,16 @@ def save_artifact(route: Route, *, key: str) -> Artifact:
         The route.
     key
         What the artifact is called.
+    with_baseline
+        Whether the process that loads it sees the rows itself.
 
     Raises
     ------
     ModelFileError
         If the model cannot be saved.
     """
+    has_baseline = with_baseline and route.drift is not None
+    baseline = route.drift.baseline().to_dict() if has_baseline and route.drift else None
     # Adapters that users registered exist only here: they travel instead of their models.
     is_usual = type(route.predictor) in {EstimatorPredictor, FunctionPredictor}
     data = dump_joblib(route.predictor.model if is_usual else route.predictor)  # type: ignore[attr-defined]
@@ -134,6 +142,7 @@ def save_artifact(route: Route, *, key: str) -> Artifact:
         version=route.version,
         file=file,
         signature=route.signature.to_dict(),
+        baseline=baseline,
         compile=isinstance(route.compiled, CompiledModel),
     )
     weakref.finalize(artifact, file.close).atexit = False

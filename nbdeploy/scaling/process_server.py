@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 from nbdeploy.exceptions import StartupError, StoppedError
+from nbdeploy.monitoring.drift import Drift
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
 from nbdeploy.scaling.artifacts import Artifact, save_artifact
 from nbdeploy.scaling.replica import ReplicaError, error_of
@@ -116,7 +117,7 @@ class ProcessServer:
         StartupError
             The address cannot be bound, or the process did not start.
         """
-        artifact = save_artifact(self._service.route, key="1")
+        artifact = save_artifact(self._service.route, key="1", with_baseline=True)
         here, there = Channel.pair()
         line = LifeLine()
         end = line.take_other_end()
@@ -178,7 +179,7 @@ class ProcessServer:
 
     def bring(self, route: Route) -> None:
         """Let the process answer with another model from now on."""
-        artifact = save_artifact(route, key="1")
+        artifact = save_artifact(route, key="1", with_baseline=True)
         self._ask({**artifact.order(), "do": "bring"}, artifact, timeout=_START_SECONDS)
 
     def scale(self, replicas: int) -> int:
@@ -192,7 +193,10 @@ class ProcessServer:
 
     def monitor(self) -> ModelMonitor:
         """Give a read-only monitor with the counts of now."""
-        return ModelMonitor.merged([ModelMonitor.from_dict(self._ask({"do": "monitor"}))])
+        monitor = ModelMonitor.merged([ModelMonitor.from_dict(self._ask({"do": "monitor"}))])
+        # The rows stay where they are seen.
+        monitor.ask_drift(lambda: Drift.from_dict(self._ask({"do": "drift"})))
+        return monitor
 
     def errors(self) -> list[RecordedError]:
         """Return the last failed requests, with their tracebacks."""

@@ -194,6 +194,7 @@ class ModelService:
         self.inference = Inference(
             monitor=self.monitor, batcher=self._batcher, name=self.name, route=route
         )
+        self.monitor.follow_drift(lambda: [(each.version, each.drift) for each in self.routes])
         self._elsewhere: Elsewhere | None = None
         self.feedback = FeedbackLog()
         self._junction = Junction(self.inference, feedback=self.feedback, salt=self.name)
