@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
@@ -17,12 +17,14 @@ import httpx2 as httpx
 from nbdeploy.exceptions import DeadlineError, NbdeployError, RequestError, UnreachableError
 from nbdeploy.models.forms import form_of, plain_values
 from nbdeploy.models.predictor import METHODS, register_predictor
-from nbdeploy.scaling.balanced_transport import BalancedTransport
-from nbdeploy.scaling.load_balancer import LoadBalancer, checked_strategy
-from nbdeploy.scaling.tls_trust import trust_of
+from nbdeploy.scaling.strategies import checked_strategy
 from nbdeploy.serving.errors import error_of
 from nbdeploy.serving.protocols.native import dump_json, parse_json
 from nbdeploy.serving.security import is_loopback
+
+if TYPE_CHECKING:
+    from nbdeploy.scaling.balanced_transport import BalancedTransport
+    from nbdeploy.scaling.load_balancer import LoadBalancer
 
 __all__ = ["Client", "RemotePredictor"]
 
@@ -305,6 +307,10 @@ class Client:
         if self.balancer is None:
             return None
         is_secure = any(urlsplit(url).scheme == "https" for url in self._urls())
+        from nbdeploy.scaling.balanced_transport import (  # noqa: PLC0415 -- for several only
+            BalancedTransport,
+        )
+
         transport = BalancedTransport(
             self.balancer,
             httpx.HTTPTransport(verify=_trust_of(self._certificate) if is_secure else False),
@@ -321,6 +327,8 @@ def _balancer(urls: Iterable[str]) -> LoadBalancer:
     if not endpoints:
         message = "Client([]) has nobody to ask. Expected http://host:port, or several of them."
         raise RequestError(message)
+    from nbdeploy.scaling.load_balancer import LoadBalancer  # noqa: PLC0415 -- for several only
+
     return LoadBalancer(endpoints)
 
 
@@ -380,8 +388,12 @@ def _checked_method(method: str) -> str:
 
 
 def _trust_of(certificate: str | Path | None) -> ssl.SSLContext | bool:
-    # Of the authorities the session knows its own list.
-    return True if certificate is None else trust_of(certificate)
+    if certificate is None:
+        # Of the authorities the session knows its own list.
+        return True
+    from nbdeploy.scaling.tls_trust import trust_of  # noqa: PLC0415 -- for a certificate only
+
+    return trust_of(certificate)
 
 
 def _classes_by_version(facts: dict[str, Any]) -> dict[str, list[Any] | None]:

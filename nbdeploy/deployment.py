@@ -21,7 +21,7 @@ from nbdeploy.deployment_options import (
     service_for,
 )
 from nbdeploy.live_deployments import deployments, live, lock, stop_all
-from nbdeploy.registry.version import ModelVersion
+from nbdeploy.registry.recognition import is_model_version
 from nbdeploy.scaling.place import checked_place
 from nbdeploy.serving.names import checked_name
 from nbdeploy.serving.routing import Route
@@ -185,7 +185,7 @@ def deploy(
     if not store_example:
         let_rows_go(route)
     kept = kept_rows(model, example) if store_example else None
-    registry = model.registry if isinstance(model, ModelVersion) else None
+    registry = model.registry if is_model_version(model) else None
     recipe = Recipe(registry=registry, example=kept, trust=trust, copy=copy, compile=compile)
     with lock:
         return _deploy(chosen, route, options, recipe, is_named=name is not None)

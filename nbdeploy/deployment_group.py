@@ -22,7 +22,7 @@ from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
 from nbdeploy.exceptions import RequestError
 from nbdeploy.live_deployments import live_groups, lock
-from nbdeploy.registry.version import ModelVersion
+from nbdeploy.registry.recognition import is_model_version
 from nbdeploy.scaling.kernel_control import KernelControl
 from nbdeploy.scaling.place import Server
 from nbdeploy.serving.control import Control
@@ -264,7 +264,7 @@ def deploy_several(
             service.access = access
         recipes = {
             each: Recipe(
-                registry=models[each].registry if isinstance(models[each], ModelVersion) else None,
+                registry=models[each].registry if is_model_version(models[each]) else None,
                 example=kept_rows(models[each], rows[each]) if store_example else None,
                 **loading,
             )

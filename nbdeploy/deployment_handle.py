@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from nbdeploy.client import Client
 from nbdeploy.deployment_options import Options, Recipe, route_of, signature_for
@@ -23,9 +23,7 @@ from nbdeploy.live_deployments import live, lock
 from nbdeploy.local_client import LocalClient
 from nbdeploy.models.compiled import Declined
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
-from nbdeploy.registry.version import ModelVersion
-from nbdeploy.scaling.load_rows import bodies_of
-from nbdeploy.scaling.load_test import Target
+from nbdeploy.registry.recognition import is_model_version
 from nbdeploy.scaling.place import Server, start_service
 from nbdeploy.scaling.scaling_verbs import ScalingVerbs
 from nbdeploy.serving.addresses import address_of, browser_note, browser_page, surroundings
@@ -37,7 +35,11 @@ from nbdeploy.serving.snippets import Snippets, make_snippets
 from nbdeploy.serving.token_file import remove_token, write_token
 from nbdeploy.serving.traffic_desk import TrafficDesk
 from nbdeploy.serving.traffic_verbs import TrafficVerbs
-from nbdeploy.try_it import TryIt
+
+if TYPE_CHECKING:
+    from nbdeploy.registry.version import ModelVersion
+    from nbdeploy.scaling.load_test import Target
+    from nbdeploy.try_it import TryIt
 
 __all__ = ["Deployment"]
 
@@ -90,7 +92,7 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
     def _make_route(self, model: Any) -> Route:
         recipe = self._recipe
         options = {"trust": recipe.trust, "copy": recipe.copy, "compile": recipe.compile}
-        if isinstance(model, ModelVersion):
+        if is_model_version(model):
             self._recipe = replace(recipe, registry=model.registry)
         elif not isinstance(model, (str, os.PathLike)):
             # What all rows looked like is known; the few that are kept would make it narrower.
@@ -183,6 +185,8 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
     def try_it(self) -> TryIt:
         """Show a form for one row; it needs no address, so it works wherever the notebook does."""
         self._require_running()
+        from nbdeploy.try_it import TryIt  # noqa: PLC0415 -- only here
+
         return TryIt(self.name, self._service.signature, self._ask)
 
     def wait(self) -> None:
@@ -280,6 +284,9 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
             self._control.scale(self._scaled_to)
 
     def _target(self, rows: Any) -> Target:
+        from nbdeploy.scaling.load_rows import bodies_of  # noqa: PLC0415 -- only here
+        from nbdeploy.scaling.load_test import Target  # noqa: PLC0415 -- only here
+
         self._require_running()
         drawn = self._traffic.example if rows is None else rows
         certificate = self._options.ssl_certfile

@@ -6,21 +6,23 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from nbdeploy.exceptions import SignatureError
 from nbdeploy.models.baseline import Baseline
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
 from nbdeploy.models.signature import Signature
-from nbdeploy.registry.version import ModelVersion
-from nbdeploy.registry.version_control import ModelVersionControl
+from nbdeploy.registry.recognition import is_model_version
 from nbdeploy.serving.addresses import address_of, surroundings
 from nbdeploy.serving.names import checked_name, name_from
 from nbdeploy.serving.rehearsal import few_of
 from nbdeploy.serving.routing import Route, route_from_file, route_from_model, route_from_version
 from nbdeploy.serving.security import AccessPolicy, choose_token, is_loopback, is_shared_machine
 from nbdeploy.serving.service import ModelService
+
+if TYPE_CHECKING:
+    from nbdeploy.registry.version_control import ModelVersionControl
 
 __all__ = [
     "DeployKeywords",
@@ -118,7 +120,7 @@ def route_of(
     baseline: Baseline | None = None,
 ) -> Route:
     """Load a model and learn what its rows look like."""
-    if isinstance(model, ModelVersion):
+    if is_model_version(model):
         return route_from_version(model, trust=trust, example=example, compile=compile)
     if isinstance(model, (str, os.PathLike)):
         return route_from_file(model, trust=trust, example=example, compile=compile)
@@ -147,7 +149,7 @@ def let_rows_go(route: Route) -> None:
 
 def kept_rows(model: Any, example: Any) -> Any:
     """Choose the few rows that further versions are asked before they go live."""
-    if example is None and isinstance(model, ModelVersion):
+    if example is None and is_model_version(model):
         return model.example()
     return few_of(example)
 
@@ -184,7 +186,7 @@ def service_for(name: str, route: Route, options: Options, *, token: str | None)
 
 def name_of(model: Any, route: Route) -> str:
     """Find a name for a deployment that was given none."""
-    if isinstance(model, ModelVersion):
+    if is_model_version(model):
         return name_from(model.registry.name)
     if isinstance(model, (str, os.PathLike)):
         return checked_name(Path(model).stem)

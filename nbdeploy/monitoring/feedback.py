@@ -7,10 +7,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbdeploy.exceptions import UnknownPredictionError
-from nbdeploy.monitoring.contest import Contest
+
+if TYPE_CHECKING:
+    from nbdeploy.monitoring.contest import Contest
 
 __all__ = ["LIFETIME", "MAX_ROWS", "FeedbackLog"]
 

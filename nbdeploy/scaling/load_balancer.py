@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from fractions import Fraction
 
 from nbdeploy.display import units
@@ -16,12 +15,10 @@ from nbdeploy.display.table import Table
 from nbdeploy.exceptions import RequestError, ScalingError, SignatureError
 from nbdeploy.scaling.balancing_rules import EjectionRules, HealthRules, SlowStart
 from nbdeploy.scaling.endpoint import Endpoint, EndpointFacts, EndpointState
+from nbdeploy.scaling.strategies import checked_strategy
 from nbdeploy.scaling.weights import SmoothWeights, checked_weights
 
-__all__ = ["STRATEGIES", "LoadBalancer", "checked_strategy"]
-
-#: What `lease` and ``Client(strategy=...)`` take.
-STRATEGIES = ("round_robin", "random", "weighted", "smooth_weighted", "least_request")
+__all__ = ["LoadBalancer"]
 
 _TWO = 2
 _STEPS = 100
@@ -154,7 +151,7 @@ class LoadBalancer(ReprMixin):
         Parameters
         ----------
         strategy
-            One of `STRATEGIES`.
+            One of `nbdeploy.scaling.strategies.STRATEGIES`.
         weights
             For the strategies that need them; see `weighted_select`.
         avoid
@@ -350,19 +347,3 @@ class LoadBalancer(ReprMixin):
             return self._smooth.pick(wanted, able, shares)
         chances = [float(wanted[name] * shares[name]) for name in able]
         return self._generator.choices(able, chances)[0]
-
-
-def checked_strategy(strategy: str) -> str:
-    """Return the name of a strategy, or say which one was probably meant.
-
-    Raises
-    ------
-    ScalingError
-        If there is no such strategy.
-    """
-    if strategy in STRATEGIES:
-        return strategy
-    near = get_close_matches(strategy, STRATEGIES, 1)
-    meant = f" Did you mean {near[0]!r}?" if near else ""
-    message = f"There is no strategy {strategy!r}. Expected one of {list(STRATEGIES)}.{meant}"
-    raise ScalingError(message)

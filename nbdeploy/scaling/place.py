@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nbdeploy.scaling.kernel_control import KernelControl
-from nbdeploy.scaling.process_server import ProcessServer
 from nbdeploy.serving.control import Control
 from nbdeploy.serving.server import BackgroundServer
 from nbdeploy.serving.service import ModelService
 
+if TYPE_CHECKING:
+    from nbdeploy.scaling.process_server import ProcessServer
+
 __all__ = ["Server", "checked_place", "start_service"]
 
-Server: TypeAlias = BackgroundServer | ProcessServer
+Server: TypeAlias = "BackgroundServer | ProcessServer"
 
 
 def start_service(
@@ -41,6 +43,8 @@ def start_service(
         If it does not start.
     """
     if where == "process":
+        from nbdeploy.scaling.process_server import ProcessServer  # noqa: PLC0415 -- only here
+
         process = ProcessServer(
             service, server_options=server_options, service_options=service_options
         ).start()

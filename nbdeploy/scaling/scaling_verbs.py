@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbdeploy.machine import usable_cpus
 from nbdeploy.monitoring.monitor import ModelMonitor
-from nbdeploy.scaling.autoscaler import AutoScaler
-from nbdeploy.scaling.capacity import Capacity
-from nbdeploy.scaling.load_result import LoadResult
-from nbdeploy.scaling.load_test import Target, load_service
-from nbdeploy.scaling.policies import Policy
 from nbdeploy.scaling.replica_report import ReplicaReport
-from nbdeploy.scaling.service_autoscaler import autoscaler_of
 from nbdeploy.serving.control import Control
+
+if TYPE_CHECKING:
+    from nbdeploy.scaling.autoscaler import AutoScaler
+    from nbdeploy.scaling.capacity import Capacity
+    from nbdeploy.scaling.load_result import LoadResult
+    from nbdeploy.scaling.load_test import Target
+    from nbdeploy.scaling.policies import Policy
 
 __all__ = ["ScalingVerbs"]
 
@@ -94,6 +95,8 @@ class ScalingVerbs(ABC):
         AutoScaler
             It looks and acts in the background: ``history()``, ``stop()``.
         """
+        from nbdeploy.scaling.service_autoscaler import autoscaler_of  # noqa: PLC0415 -- only here
+
         self._require_running()
         self._end_autoscaling()
         self._scaler = autoscaler_of(
@@ -149,6 +152,8 @@ class ScalingVerbs(ABC):
         ScalingError
             If the load is none.
         """
+        from nbdeploy.scaling.load_test import load_service  # noqa: PLC0415 -- only here
+
         return load_service(
             self._target(rows),
             rps,

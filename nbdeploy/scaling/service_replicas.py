@@ -5,11 +5,13 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbdeploy.exceptions import ScalingError
-from nbdeploy.scaling.replica_pool import ReplicaPool
 from nbdeploy.serving.service import ModelService
+
+if TYPE_CHECKING:
+    from nbdeploy.scaling.replica_pool import ReplicaPool
 
 __all__ = ["ServiceReplicas"]
 
@@ -82,6 +84,8 @@ class ServiceReplicas:
             pool.close()
 
     def _begin(self, wanted: int) -> ReplicaPool:
+        from nbdeploy.scaling.replica_pool import ReplicaPool  # noqa: PLC0415 -- only here
+
         pool = ReplicaPool(self._service.name, timeout=self._timeout, adopt=self._adopt)
         try:
             for route in self._service.routes:

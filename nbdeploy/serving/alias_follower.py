@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nbdeploy.exceptions import VersionError
-from nbdeploy.registry.version import ModelVersion
+
+if TYPE_CHECKING:
+    from nbdeploy.registry.version import ModelVersion
 
 __all__ = ["AliasFollower"]
 

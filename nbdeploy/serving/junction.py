@@ -12,17 +12,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbdeploy.exceptions import DeadlineError, NbdeployError, PredictionError, RequestError
-from nbdeploy.monitoring.contest import Contest, Ending
 from nbdeploy.monitoring.feedback import FeedbackLog
-from nbdeploy.monitoring.scores import metric_for
-from nbdeploy.monitoring.shadow import ShadowLog
 from nbdeploy.serving.protocols.native import parse_json
 from nbdeploy.serving.routing import Route
-from nbdeploy.serving.shadowing import ShadowThread
 from nbdeploy.serving.traffic import Traffic, place_of
 
 if TYPE_CHECKING:
+    from nbdeploy.monitoring.contest import Contest, Ending
     from nbdeploy.serving.inference import Inference, InferenceRequest, Prediction
+    from nbdeploy.serving.shadowing import ShadowThread
 
 __all__ = ["Junction", "contest_of"]
 
@@ -92,6 +90,9 @@ class Junction:
         if traffic is not None:
             contest = contest or contest_of(traffic)
             if traffic.shadow is not None:
+                from nbdeploy.monitoring.shadow import ShadowLog  # noqa: PLC0415 -- only here
+                from nbdeploy.serving.shadowing import ShadowThread  # noqa: PLC0415 -- only here
+
                 contest.shadow = contest.shadow or ShadowLog(traffic.shadow.version)
                 is_kept = old is not None and old.serves(traffic.shadow, contest.shadow)
                 shadow = old if is_kept else ShadowThread(traffic.shadow, contest.shadow)
@@ -162,6 +163,10 @@ class Junction:
 
 def contest_of(traffic: Traffic) -> Contest:
     """Make the contest of the versions in a traffic."""
+    # Most services have one version and never a contest.
+    from nbdeploy.monitoring.contest import Contest  # noqa: PLC0415 -- see above
+    from nbdeploy.monitoring.scores import metric_for  # noqa: PLC0415 -- see above
+
     answers: list[Any] = []
     for route in traffic.routes:
         try:

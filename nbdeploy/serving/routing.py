@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,9 +30,11 @@ from nbdeploy.models.quick_rows import QuickRows
 from nbdeploy.models.serializer import load_saved
 from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.drift_window import DriftWindow
-from nbdeploy.registry.version import ModelVersion
 from nbdeploy.serving.drift_baseline import drift_window, read_baseline
 from nbdeploy.serving.thread_settings import prepare_call
+
+if TYPE_CHECKING:
+    from nbdeploy.registry.version import ModelVersion
 
 __all__ = [
     "NOT_COMPILED",
@@ -47,6 +49,7 @@ logger = logging.getLogger("nbdeploy")
 
 _WARM_UP_ROWS = 32
 _WIDE_ROWS = 256
+_FEW_TREES = 8
 _UNKNOWN_SECONDS = 1.0
 
 
@@ -264,13 +267,23 @@ def route_from_model(
         model,
         compiled,
         may_block=isinstance(compiled, Declined) and not is_known,
-        runs_beside=is_known,
+        runs_beside=is_known and not _returns_often(model),
         drift=drift_window(model, signature, baseline, example),
     )
     route = replace(route, seconds=_warm_up(route, trial))
     # The members of an ensemble count what they are asked; the warm-up was no request.
     getattr(predictor, "forget_calls", _nothing)()
     return route
+
+
+def _returns_often(model: Any) -> bool:
+    """Tell whether a call comes back to the interpreter for each of many trees.
+
+    Two such calls at once wait for each other at every tree: together they take longer than one
+    after the other.
+    """
+    final = model.steps[-1][1] if hasattr(model, "steps") else model
+    return len(getattr(final, "estimators_", ())) > _FEW_TREES
 
 
 def _nothing() -> None:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -22,10 +22,9 @@ from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.machine import usable_cpus
 from nbdeploy.models.predictor import METHODS
 from nbdeploy.models.signature import Signature
-from nbdeploy.monitoring.contest import Contest
 from nbdeploy.monitoring.feedback import FeedbackLog
 from nbdeploy.monitoring.monitor import ModelMonitor
-from nbdeploy.registry.version import ModelVersion
+from nbdeploy.registry.recognition import is_model_version
 from nbdeploy.serving.access_control import AccessControl
 from nbdeploy.serving.asgi import Receive, Scope, Send
 from nbdeploy.serving.batching import MAX_BATCH_ROWS, MicroBatcher
@@ -53,6 +52,10 @@ from nbdeploy.serving.security import (
 from nbdeploy.serving.served_models import ServedModels
 from nbdeploy.serving.thread_settings import serving_thread
 from nbdeploy.serving.traffic import Traffic
+
+if TYPE_CHECKING:
+    from nbdeploy.monitoring.contest import Contest
+    from nbdeploy.registry.version import ModelVersion
 
 __all__ = ["ModelService", "PredictionRequest"]
 
@@ -165,7 +168,7 @@ class ModelService:
         if isinstance(model_path, Route):
             route = model_path
             self.name = name or model_path.predictor.model_type
-        elif isinstance(model_path, ModelVersion):
+        elif is_model_version(model_path):
             version = model_path
             self.name = name or version.registry.name
             self._load_route = lambda: route_from_version(

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbdeploy.exceptions import ServingError, VersionError
-from nbdeploy.monitoring.comparison import Comparison, compare_contest
-from nbdeploy.monitoring.contest import Contest
-from nbdeploy.monitoring.shadow import ShadowLog
-from nbdeploy.serving.alias_follower import AliasFollower
 from nbdeploy.serving.junction import contest_of
 from nbdeploy.serving.rehearsal import rehearse
-from nbdeploy.serving.rollout import Guard, Rollout, checked_steps
 from nbdeploy.serving.routing import Route
 from nbdeploy.serving.service import ModelService
 from nbdeploy.serving.traffic import ROUTING_KEY, Traffic
+
+if TYPE_CHECKING:
+    from nbdeploy.monitoring.comparison import Comparison
+    from nbdeploy.monitoring.contest import Contest
+    from nbdeploy.serving.alias_follower import AliasFollower
+    from nbdeploy.serving.rollout import Guard, Rollout
 
 __all__ = ["TrafficDesk"]
 
@@ -137,6 +138,8 @@ class TrafficDesk:
         follower: AliasFollower | None = None,
     ) -> Rollout:
         """Let a version take over from the one in force, and an alias follow once it is live."""
+        from nbdeploy.serving.rollout import Rollout, checked_steps  # noqa: PLC0415 -- only here
+
         shares = (1.0,) if steps is None else checked_steps(steps)
         with self._changing:
             self._refuse_while_rolling_out()
@@ -199,6 +202,8 @@ class TrafficDesk:
         ServingError
             If nothing was collected.
         """
+        from nbdeploy.monitoring.comparison import compare_contest  # noqa: PLC0415 -- only here
+
         contest = self._service.contest or self._last
         if contest is None:
             message = (
@@ -275,5 +280,7 @@ class TrafficDesk:
 def _contest_for(traffic: Traffic) -> Contest:
     contest = contest_of(traffic)
     if traffic.shadow is not None:
+        from nbdeploy.monitoring.shadow import ShadowLog  # noqa: PLC0415 -- only here
+
         contest.shadow = ShadowLog(traffic.shadow.version)
     return contest

@@ -8,17 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbdeploy.exceptions import NbdeployError, ServingError, VersionError
-from nbdeploy.monitoring.comparison import Comparison
 from nbdeploy.registry.names import checked_name
-from nbdeploy.registry.version import ModelVersion
-from nbdeploy.serving.alias_follower import AliasFollower
-from nbdeploy.serving.rollout import Guard, Rollout
+from nbdeploy.registry.recognition import is_model_version
 from nbdeploy.serving.routing import Route
 from nbdeploy.serving.traffic import ROUTING_KEY, Traffic
 from nbdeploy.serving.traffic_desk import TrafficDesk
+
+if TYPE_CHECKING:
+    from nbdeploy.monitoring.comparison import Comparison
+    from nbdeploy.registry.version import ModelVersion
+    from nbdeploy.serving.alias_follower import AliasFollower
+    from nbdeploy.serving.rollout import Guard, Rollout
 
 __all__ = ["TrafficVerbs"]
 
@@ -188,6 +191,8 @@ class TrafficVerbs(ABC):
                 "save the model with save_model_version() and roll that version out."
             )
             raise VersionError(message)
+        from nbdeploy.serving.alias_follower import AliasFollower  # noqa: PLC0415 -- only here
+
         follower = AliasFollower(alias, saved, service=self.name)
         follower.check()
         return follower
@@ -196,7 +201,7 @@ class TrafficVerbs(ABC):
         """Give the route of a version: one that is loaded, one that is saved, or a model."""
         known = self._desk.known()
         saved = self._saved_version(version) if isinstance(version, str) else version
-        if isinstance(saved, ModelVersion):
+        if is_model_version(saved):
             loaded = known.get(saved.version)
             is_same = loaded is not None and loaded.digest == saved.digest
             return loaded if loaded is not None and is_same else self._make_route(saved)

@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 from nbdeploy import LoadBalancer, ScalingError
 from nbdeploy.exceptions import SignatureError
 from nbdeploy.scaling.balancing_rules import HealthRules, SlowStart
-from nbdeploy.scaling.load_balancer import STRATEGIES
+from nbdeploy.scaling.strategies import STRATEGIES
 
 WEIGHTS = {"a": 5, "b": 3, "c": 1}
 NAMES = st.lists(st.text(min_size=1, max_size=3), min_size=1, max_size=6, unique=True)

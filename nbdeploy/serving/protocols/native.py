@@ -14,12 +14,13 @@ import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import orjson
 
 from nbdeploy.exceptions import RequestError
+from nbdeploy.models.quick_rows import QUICK_ROWS
 from nbdeploy.models.signature import Signature
 from nbdeploy.serving.inference import InferenceRequest, Prediction
 from nbdeploy.serving.protocols.sizes import check_json_size
@@ -36,7 +37,10 @@ __all__ = [
     "table_wanted",
 ]
 
+_Result = TypeVar("_Result")
+
 _LARGE = 4 * 1024
+_MANY = QUICK_ROWS + 1
 _SMALL = 64 * 1024
 _MOST_DIGITS = 300
 _BEYOND_JSON = re.compile(rb"NaN|Infinity|\\u[dD][89a-fA-F]")
@@ -163,7 +167,20 @@ def decode(
             )
         check_content_type(content_type)
     check_json_size(body)
-    document = parse_json(body)
+    if len(body) < _LARGE:
+        return _from_document(method, parse_json(body))
+    return _uncollected(lambda: _packed(_from_document(method, parse_json(body)), signature))
+
+
+def _packed(request: NativeRequest, signature: Callable[[], Signature] | None) -> NativeRequest:
+    rows = request.inference.rows
+    if signature is None or type(rows) is not list or len(rows) < _MANY:
+        return request
+    asked = request.inference._replace(rows=signature().packed(rows))
+    return NativeRequest(asked, request.answer_key)
+
+
+def _from_document(method: str, document: Any) -> NativeRequest:
     if type(document) is dict:
         key = _only_key(document)
         return NativeRequest(InferenceRequest(method, document[key]), _ANSWER_KEYS[key])
@@ -216,7 +233,9 @@ def check_content_type(content_type: bytes) -> None:
 def parse_json(body: bytes) -> Any:
     """Parse JSON, and what Python writes beyond it: NaN, Infinity, lone surrogates."""
     try:
-        return orjson.loads(body) if len(body) < _LARGE else _parse_uncollected(body)
+        return (
+            orjson.loads(body) if len(body) < _LARGE else _uncollected(lambda: orjson.loads(body))
+        )
     except orjson.JSONDecodeError as error:
         # Its words before and since version 3.13.
         if "ecursion limit" in error.msg or "depth limit" in error.msg:
@@ -231,13 +250,13 @@ def parse_json(body: bytes) -> Any:
     raise RequestError(message) from None
 
 
-def _parse_uncollected(body: bytes) -> Any:
-    """Parse JSON that becomes thousands of lists, all in use, and look for no garbage meanwhile."""
+def _uncollected(call: Callable[[], _Result]) -> _Result:
+    """Let thousands of lists come, and perhaps go, without a look for garbage among them."""
     if not gc.isenabled():
-        return orjson.loads(body)
+        return call()
     gc.disable()
     try:
-        return orjson.loads(body)
+        return call()
     finally:
         gc.enable()
 

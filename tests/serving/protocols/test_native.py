@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbdeploy.exceptions import RequestError
+from nbdeploy.models.signature import Signature
 from nbdeploy.serving.inference import Prediction
 from nbdeploy.serving.protocols.native import decode, dump_json, encode
 
@@ -144,3 +145,20 @@ def test_a_large_body_leaves_the_garbage_collector_as_it_was(body, enabled):
         assert gc.isenabled() == enabled
     finally:
         (gc.enable if was_enabled else gc.disable)()
+
+
+def test_the_lists_of_a_large_body_are_gone_before_anybody_looks_for_garbage():
+    signature = Signature.learn(example=[[0.5, 1.5]])
+    body = json.dumps({"features": [[0.5, 1.5]] * 5_000}).encode()
+    looked = []
+    gc.collect()
+    gc.callbacks.append(lambda phase, _: looked.append(phase))
+    try:
+        request = decode("predict", None, body, lambda: signature)
+        made_after = [[] for _ in range(10)]
+    finally:
+        del gc.callbacks[-1]
+
+    assert len(made_after) == 10
+    assert looked == []
+    assert request.inference.rows.shape == (5_000, 2)
