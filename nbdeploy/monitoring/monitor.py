@@ -13,6 +13,7 @@ from nbdeploy.monitoring.drift_desk import DriftDesk, Windows
 from nbdeploy.monitoring.error_log import ErrorLog, RecordedError
 from nbdeploy.monitoring.ledger import Ledger, labels_of
 from nbdeploy.monitoring.observation import Observation
+from nbdeploy.monitoring.quality import QualityLog
 from nbdeploy.monitoring.snapshot import Snapshot
 from nbdeploy.monitoring.statistics import Outcome
 
@@ -78,6 +79,9 @@ class ModelMonitor(ReprMixin):
         self._status_of = status_of
         self._merged: Snapshot | None = None
         self._attached: dict[str, Callable[[], Any]] = {}
+        self.quality = QualityLog()
+        """What is told of it once the truth about predictions comes."""
+        self.attach("quality", self.quality.report)
         self._drift = DriftDesk()
         if example is not None:
             self._drift.learn(example)
@@ -215,6 +219,9 @@ class ModelMonitor(ReprMixin):
             Since the start: ``requests``, ``errors``, ``cancelled``, ``rows``, ``uptime``
             (seconds), ``by_endpoint`` and ``by_version`` (the same counts and latencies for
             each, quantiles within 2.2 %), ``by_status`` (requests).
+
+            Once the truth about predictions has come through ``/feedback``: ``quality``, by
+            version, see `QualityLog.report`.
         """
         if self._merged is not None:
             return self._merged.statistics()
@@ -310,6 +317,7 @@ class ModelMonitor(ReprMixin):
         self._ledger.reset()
         self._error_log.clear()
         self._drift.reset()
+        self.quality.reset()
 
     def snapshot(self) -> Snapshot:
         """Return what is known at this moment, as a value."""

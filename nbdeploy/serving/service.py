@@ -199,7 +199,7 @@ class ModelService:
         )
         self.monitor.follow_drift(lambda: [(each.version, each.drift) for each in self.routes])
         self._elsewhere: Elsewhere | None = None
-        self.feedback = FeedbackLog()
+        self.feedback = FeedbackLog(quality=self.monitor.quality)
         self._junction = Junction(self.inference, feedback=self.feedback, salt=self.name)
         self._described: tuple[object, dict[str, Any]] | None = None
         self.app = self._application()
