@@ -274,7 +274,8 @@ def learn_predictions(rows: Any, predict: Callable[[Any], Sequence[Any]]) -> Dis
             if time.perf_counter() - began > _TRIED_SECONDS:
                 return None
             predictions = list(predict(rows))
-    except Exception as error:  # noqa: BLE001 -- code of a model may raise anything
+    except (Exception, SystemExit) as error:
+        # Code of a model may raise anything, and call exit().
         logger.debug("The example was not predicted: %s", error)
         return None
     return _of_predictions(predictions)

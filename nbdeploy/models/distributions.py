@@ -192,11 +192,11 @@ def _of_numbers(name: str, numbers: npt.NDArray[Any], kind: DistributionKind) ->
     if not size:
         return Distribution(name, kind, (missing, 0, 0, 0))
     bins = max(1, min(_BINS, size // _FEWEST_IN_BIN))
-    # Where a bin would begin, and the next greater value: ties stay together.
-    starts = present[np.arange(1, bins) * size // bins]
-    above = np.searchsorted(present, starts, side="right")
-    starts, above = starts[above < size], above[above < size]
-    edges = np.unique(starts / 2 + present[above] / 2)
+    # Where a bin would end, and the next greater value: ties stay together.
+    ends = present[np.arange(1, bins) * size // bins - 1]
+    above = np.searchsorted(present, ends, side="right")
+    ends, above = ends[above < size], above[above < size]
+    edges = np.unique(ends / 2 + present[above] / 2)
     # Neighbouring floats have nothing between them.
     edges = edges[(edges < present[-1]) & (edges >= present[0])]
     inner = np.bincount(np.searchsorted(edges, present, side="left"), minlength=len(edges) + 1)

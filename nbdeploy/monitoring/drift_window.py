@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -20,7 +20,6 @@ WINDOW_ROWS = 1_000
 
 _CELLS = 500_000
 _FEWEST = 100
-_PAIR = 2
 
 
 class Seen(NamedTuple):
@@ -31,20 +30,11 @@ class Seen(NamedTuple):
     median: float | None
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """Rows of one form, by column."""
-
-    rows: int
-    cells: Callable[[int], Any]
-
-
 class DriftWindow:
     """The latest rows and predictions of one version, beside its baseline.
 
-    To add rows is to append a reference. Between one and two windows of rows are in memory, at most
-    about 500,000 cells a window; of a larger request every n-th row. They are counted when
-    somebody asks, and never leave the process.
+    Between one and two windows of rows are in memory, at most about 500,000 cells a window; of a
+    larger request every n-th row. They are counted when somebody asks, and never leave the process.
 
     Parameters
     ----------
@@ -52,6 +42,8 @@ class DriftWindow:
         How columns and predictions were distributed.
     kind
         The kind of the signature.
+    width
+        How many columns the signature has, where it has more than the baseline.
     rows
         How many rows a window has.
     learn
@@ -64,17 +56,23 @@ class DriftWindow:
         baseline: Baseline,
         kind: Literal["frame", "array", "values"],
         *,
+        width: int | None = None,
         rows: int = WINDOW_ROWS,
         learn: Callable[[], Distribution | None] | None = None,
     ) -> None:
         self._baseline = baseline
-        self._kind = kind
         self._learn = learn
         self._learning = threading.Lock()
-        self.limit = max(_FEWEST, min(rows, _CELLS // len(baseline.columns)))
-        # Rows and predictions, one after the other in one flat list: see `Ledger`.
-        self._seen: list[Any] = []
-        self._size = 0
+        self._is_flat = kind == "values"
+        self._width = width or len(baseline.columns)
+        self.limit = max(_FEWEST, min(rows, _CELLS // self._width))
+        self._most_cells = 2 * self.limit * self._width
+        # One flat list: rows that live on would each be looked at by every garbage collection.
+        self._cells: list[Any] = []
+        # Tables, each with the number of rows that were added up to its end.
+        self._tables: list[tuple[int, Any]] = []
+        self._predictions: list[Any] = []
+        self._added = 0
 
     def baseline(self) -> Baseline:
         """Return how it was, with predictions where the model can tell them."""
@@ -89,16 +87,16 @@ class DriftWindow:
         return self._baseline.with_predictions(None)
 
     def keep(self, rows: Any) -> Any:
-        """Return what to keep of rows before a model gets them: it may write into an array.
+        """Return what to keep of rows before a model gets them: it may write into a table.
 
         Parameters
         ----------
         rows
             What a signature's ``validate`` gives, or a list of rows of plain cells.
         """
-        step = max(1, -(-len(rows) // self.limit))
         if type(rows) is list:
-            return rows if step == 1 else rows[::step]
+            return rows
+        step = self._step(len(rows))
         if isinstance(rows, (pd.DataFrame, pd.Series)):
             return rows.iloc[::step].copy()
         return rows[::step].copy()
@@ -113,94 +111,85 @@ class DriftWindow:
         predictions
             One a row that was asked; ``None`` where the method was none that predicts.
         """
-        self._seen += (kept, predictions)
-        self._size += len(kept)
-        if self._size >= _PAIR * self.limit:
-            self._trim()
+        if type(kept) is list and len(kept) == 1:
+            # The commonest request of all.
+            self._cells += kept if self._is_flat else kept[0]
+            self._added += 1
+        else:
+            self._add_many(kept)
+        if len(self._cells) >= self._most_cells:
+            del self._cells[: -self._most_cells // 2]
+        if predictions and type(predictions[0]) is not list:
+            self._predictions += (
+                predictions
+                if len(predictions) == 1
+                else predictions[:: self._step(len(predictions))]
+            )
+            if len(self._predictions) >= 2 * self.limit:
+                del self._predictions[: -self.limit]
 
-    def _trim(self) -> None:
-        """Drop what is older than the window."""
-        seen = self._seen[:]
-        size, place = 0, len(seen)
-        while place and size < self.limit:
-            place -= _PAIR
-            size += len(seen[place])
-        # A thread that adds meanwhile adds behind: one step, and no lock.
-        del self._seen[:place]
-        self._size = size
+    def _add_many(self, kept: Any) -> None:
+        if self._is_flat or type(kept) is list:
+            rows = kept.tolist() if hasattr(kept, "tolist") else kept
+            rows = rows[:: self._step(len(rows))]
+            self._cells += rows if self._is_flat else chain.from_iterable(rows)
+            self._added += len(rows)
+            return
+        self._added += len(kept)
+        self._tables.append((self._added, kept))
+        oldest = self._added - self.limit
+        while self._tables[0][0] <= oldest:
+            del self._tables[0]
+
+    def _step(self, size: int) -> int:
+        return max(1, -(-size // self.limit))
 
     def reset(self) -> None:
         """Forget all rows."""
-        del self._seen[:]
-        self._size = 0
+        del self._cells[:], self._tables[:], self._predictions[:]
 
     def read(self) -> tuple[int, list[Seen]]:
         """Count the latest rows: how many they are, and each column; the predictions come last."""
         baseline = self.baseline()
-        seen = self._latest()
-        blocks = self._blocks(seen[0::_PAIR])
+        tables = self._latest_tables()
+        room = self.limit - sum(map(len, tables))
+        cells = self._cells[-room * self._width :] if room else []
+        rows = len(cells) // self._width + sum(map(len, tables))
         columns = [
-            _counted(column, [block.cells(place) for block in blocks])
+            _counted(
+                column, [cells[place :: self._width], *(_column(each, place) for each in tables)]
+            )
             for place, column in enumerate(baseline.columns)
         ]
         if baseline.predictions is not None:
-            columns.append(_counted(baseline.predictions, [_predictions_in(seen)]))
-        return sum(block.rows for block in blocks), columns
+            columns.append(_counted(baseline.predictions, [self._predictions[-self.limit :]]))
+        return rows, columns
 
-    def _latest(self) -> list[Any]:
-        """Return the entries of the window; the oldest is cut."""
-        seen = self._seen[:]
-        size, place = 0, len(seen)
-        while place and size < self.limit:
-            place -= _PAIR
-            size += len(seen[place])
-        seen = seen[place:]
-        if size > self.limit:
-            kept, predictions = seen[0], seen[1]
-            cut = size - self.limit
-            seen[0] = kept[cut:] if not hasattr(kept, "iloc") else kept.iloc[cut:]
-            seen[1] = None if predictions is None else _thinned(predictions, len(kept))[cut:]
-        return seen
-
-    def _blocks(self, parts: list[Any]) -> list[_Columns]:
-        if self._kind == "values":
-            values = [value for part in parts for value in part]
-            return [_Columns(len(values), lambda _: values)] if values else []
-        plain = [row for part in parts if type(part) is list for row in part]
+    def _latest_tables(self) -> list[Any]:
+        """Return the tables of the window, those of one form joined; the oldest is cut."""
+        oldest = self._added - self.limit
+        parts = []
+        for end, table in self._tables[:]:
+            wanted = end - oldest
+            if wanted > 0:
+                cut = max(0, len(table) - wanted)
+                parts.append(table.iloc[cut:] if hasattr(table, "iloc") else table[cut:])
         frames = [part for part in parts if isinstance(part, pd.DataFrame)]
         arrays = [part for part in parts if isinstance(part, np.ndarray)]
-        blocks = []
-        if plain:
-            by_column = list(zip(*plain, strict=True))
-            blocks.append(_Columns(len(plain), by_column.__getitem__))
-        if frames:
-            frame = pd.concat(frames) if len(frames) > 1 else frames[0]
-            blocks.append(_Columns(len(frame), lambda place: frame.iloc[:, place]))
-        if arrays:
-            array = np.concatenate(arrays)
-            blocks.append(_Columns(len(array), lambda place: array[:, place]))
-        return blocks
+        joined: list[Any] = [pd.concat(frames)] if frames else []
+        return [*joined, np.concatenate(arrays)] if arrays else joined
+
+
+def _column(table: Any, place: int) -> Any:
+    return table.iloc[:, place] if hasattr(table, "iloc") else table[:, place]
 
 
 def _counted(baseline: Distribution, parts: list[Any]) -> Seen:
     counts = np.zeros(len(baseline.counts), dtype=np.int64)
     for cells in parts:
         counts += baseline.count(cells)
-    if not baseline.is_ordered or not parts:
+    if not baseline.is_ordered:
         return Seen(baseline, counts, None)
     numbers = np.concatenate([as_numbers(cells, baseline.kind) for cells in parts])
     present = numbers[~np.isnan(numbers)]
     return Seen(baseline, counts, float(np.median(present)) if len(present) else None)
-
-
-def _predictions_in(seen: list[Any]) -> list[Any]:
-    found: list[Any] = []
-    for kept, predictions in zip(seen[0::_PAIR], seen[1::_PAIR], strict=True):
-        if predictions is not None:
-            found += _thinned(predictions, len(kept))
-    return found
-
-
-def _thinned(predictions: list[Any], size: int) -> list[Any]:
-    """Return the predictions of the rows that were kept."""
-    return predictions if len(predictions) <= size else predictions[:: -(-len(predictions) // size)]

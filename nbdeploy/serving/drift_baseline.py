@@ -41,11 +41,17 @@ def drift_window(
     sample = None if example is None else draw_sample(signature, example)
     if sample is None:
         is_known = baseline is not None and baseline.fits(signature)
-        return DriftWindow(baseline, signature.kind) if baseline and is_known else None
+        return (
+            DriftWindow(baseline, signature.kind, width=signature.width)
+            if baseline and is_known
+            else None
+        )
     few, predict = sample.few(), predictions_of(model, signature)
     # To predict the example takes longer than to start: it waits until somebody asks.
     learn = None if predict is None else partial(learn_predictions, few, predict)
-    return DriftWindow(Baseline.of_sample(signature, sample), signature.kind, learn=learn)
+    return DriftWindow(
+        Baseline.of_sample(signature, sample), signature.kind, width=signature.width, learn=learn
+    )
 
 
 def read_baseline(written: Mapping[str, Any] | None) -> Baseline | None:
