@@ -274,7 +274,7 @@ def learn_predictions(rows: Any, predict: Callable[[Any], Sequence[Any]]) -> Dis
             if time.perf_counter() - began > _TRIED_SECONDS:
                 return None
             predictions = list(predict(rows))
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- as the next line says
         # Code of a model may raise anything, and call exit().
         logger.debug("The example was not predicted: %s", error)
         return None
