@@ -218,7 +218,9 @@ class Client:
     def __reduce__(self) -> tuple[Any, ...]:
         # The token stays here: wherever it is loaded, it takes the one of that place.
         where = self.url if self.balancer is None else self._urls()
-        return _at, (where, self._strategy, self._weights, self._timeout, self._known)
+        certificate = None if self._certificate is None else str(self._certificate)
+        choices = (self._strategy, self._weights, self._timeout, certificate)
+        return _at, (where, *choices, self._known)
 
     def __enter__(self) -> Self:
         return self
@@ -364,10 +366,13 @@ def _at(
     strategy: str,
     weights: Mapping[str, float] | None,
     timeout: float,
+    certificate: str | None,
     known: dict[str, Any] | None,
 ) -> Client:
     """Make a client again that was saved, with the token of this place."""
-    client = Client(url, strategy=strategy, weights=weights, timeout=timeout)
+    client = Client(
+        url, strategy=strategy, weights=weights, timeout=timeout, certificate=certificate
+    )
     client._known = known  # noqa: SLF001 -- as above
     return client
 

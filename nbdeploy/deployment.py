@@ -20,7 +20,7 @@ from nbdeploy.deployment_options import (
     route_of,
     service_for,
 )
-from nbdeploy.live_deployments import deployments, live, lock, stop_all
+from nbdeploy.live_deployments import deployments, live, live_groups, lock, stop_all
 from nbdeploy.registry.recognition import is_model_version
 from nbdeploy.scaling.place import checked_place
 from nbdeploy.serving.names import checked_name
@@ -195,6 +195,11 @@ def _deploy(
     name: str, route: Route, options: Options, recipe: Recipe, *, is_named: bool
 ) -> Deployment:
     """Put a route behind a name; the caller holds the lock."""
+    group = live_groups.get(name)
+    if group is not None:
+        # One name, one service: callers keep the address that they have.
+        options = replace(options, port=options.port or group._server.port)
+        group.stop()
     running = live.get(name)
     if running is not None and not running._server.running:
         running = None
@@ -208,7 +213,7 @@ def _deploy(
     if not is_named:
         note += " Pass name= to keep several at once."
     running._recipe = recipe
-    if _keeps_address(running, options):
+    if options.leaves_in_place(running._options, port=running._server.port):
         running._control.bring(route)
         running._traffic.replace(route, recipe.example, service=running._service)
         running._show(note)
@@ -221,8 +226,3 @@ def _deploy(
         note += " Its address changed."
     running._show(note)
     return running
-
-
-def _keeps_address(running: Deployment, options: Options) -> bool:
-    wanted = replace(options, port=options.port or running._server.port)
-    return wanted == replace(running._options, port=running._server.port)

@@ -21,12 +21,13 @@ from nbdeploy.display.html import element, fragment
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
 from nbdeploy.exceptions import RequestError
-from nbdeploy.live_deployments import live_groups, lock
+from nbdeploy.live_deployments import live, live_groups, lock
 from nbdeploy.registry.recognition import is_model_version
 from nbdeploy.scaling.kernel_control import KernelControl
 from nbdeploy.scaling.place import Server
 from nbdeploy.serving.control import Control
 from nbdeploy.serving.names import checked_name
+from nbdeploy.serving.routing import Route
 from nbdeploy.serving.server import BackgroundServer
 from nbdeploy.serving.service import ModelService
 from nbdeploy.serving.several_models import MODELS_PATH, SeveralModels
@@ -74,6 +75,12 @@ class ModelOfGroup(Deployment):
             "them, or deploy the others again without it."
         )
         raise RequestError(message)
+
+    def take_over(self, route: Route, recipe: Recipe) -> None:
+        """Let another model answer in the place of this one."""
+        self._recipe = recipe
+        self._control.bring(route)
+        self._traffic.replace(route, recipe.example, service=self._service)
 
     def close(self) -> None:
         """End what belongs to this model alone."""
@@ -153,6 +160,16 @@ class DeploymentGroup(ReprMixin):
         known = " or ".join(f"service[{name!r}]" for name in self._models)
         message = f"{self.name!r} has several models. Ask one of them: {known}.predict(rows)."
         raise RequestError(message)
+
+    def takes(self, routes: Mapping[str, Route], options: Options) -> bool:
+        """Tell whether the same models, fitted anew, can take the places of those that are here."""
+        is_same = self._server.running and set(routes) == set(self._models)
+        return is_same and options.leaves_in_place(self._options, port=self._server.port)
+
+    def replace_models(self, routes: Mapping[str, Route], recipes: Mapping[str, Recipe]) -> None:
+        """Let other models answer in the places of those that do; no request is lost."""
+        for name, model in self._models.items():
+            model.take_over(routes[name], recipes[name])
 
     def stats(self) -> dict[str, dict[str, Any]]:
         """Summarize what each model was asked."""
@@ -248,10 +265,24 @@ def deploy_several(
             let_rows_go(route)
     together = checked_name(name)
     with lock:
-        before = live_groups.get(together)
+        recipes = {
+            each: Recipe(
+                registry=models[each].registry if is_model_version(models[each]) else None,
+                example=kept_rows(models[each], rows[each]) if store_example else None,
+                **loading,
+            )
+            for each in routes
+        }
+        before: Deployment | DeploymentGroup | None = live_groups.get(together)
+        if isinstance(before, DeploymentGroup) and before.takes(routes, options):
+            before.replace_models(routes, recipes)
+            before.show()
+            return before
+        before = before or live.get(together)
         kept = None
         if before is not None and before._server.running:
-            kept = before.several.access.token
+            served = before.several if isinstance(before, DeploymentGroup) else before.service
+            kept = served.access.token
             # Callers keep the address that they have.
             options = replace(options, port=options.port or before._server.port)
             before.stop()
@@ -262,14 +293,6 @@ def deploy_several(
         access = next(iter(services.values())).access
         for service in services.values():
             service.access = access
-        recipes = {
-            each: Recipe(
-                registry=models[each].registry if is_model_version(models[each]) else None,
-                example=kept_rows(models[each], rows[each]) if store_example else None,
-                **loading,
-            )
-            for each in services
-        }
         several = SeveralModels(services, name=together, access=access)
         group = live_groups[together] = DeploymentGroup(several, options, recipes)
         group.show()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -77,6 +77,10 @@ class Options:
     where: str
     ssl_certfile: Path | None
     ssl_keyfile: Path | None
+
+    def leaves_in_place(self, running: Options, *, port: int) -> bool:
+        """Tell whether a server that runs with other options, on that port, can stay."""
+        return replace(self, port=self.port or port) == replace(running, port=port)
 
     def of_service(self) -> dict[str, Any]:
         """Give what a `ModelService` takes of it."""

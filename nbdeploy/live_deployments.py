@@ -21,17 +21,17 @@ live_groups: dict[str, DeploymentGroup] = {}
 lock = threading.RLock()
 
 
-def deployments() -> list[Deployment]:
-    """List what is alive in this process, the oldest first."""
+def deployments() -> list[Deployment | DeploymentGroup]:
+    """List what is alive in this process, the oldest first; of several models, what holds them."""
     with lock:
-        return [deployment for deployment in live.values() if deployment._server.running]
+        everything: list[Deployment | DeploymentGroup] = [*live.values(), *live_groups.values()]
+        return [deployment for deployment in everything if deployment._server.running]
 
 
 def stop_all() -> None:
     """Stop every deployment of this process, all at once."""
-    alive: list[Deployment | DeploymentGroup] = [*deployments()]
+    alive = deployments()
     with lock:
-        alive += live_groups.values()
         live_groups.clear()
     if alive:
         with ThreadPoolExecutor(len(alive)) as threads:

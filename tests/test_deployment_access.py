@@ -1,6 +1,7 @@
 """How a deployment is reached: over https, through somebody's proxy, by a browser."""
 
 import json
+import pickle
 import re
 import subprocess
 
@@ -53,6 +54,19 @@ def test_with_a_certificate_it_speaks_https_and_nothing_else(model, certificate)
         Client(service.url, token="s3cret").info()
     trusting = Client(service.url, token="s3cret", certificate=certificate["ssl_certfile"])
     assert trusting.info()["name"] == service.name
+
+
+def test_a_client_that_was_saved_still_trusts_it_and_takes_the_token_of_its_place(
+    model, certificate, monkeypatch
+):
+    service = deploy(model, example=IRIS.data, token="s3cret", **certificate)
+    saved = pickle.dumps(
+        Client(service.url, token="s3cret", certificate=certificate["ssl_certfile"])
+    )
+    monkeypatch.setenv("NBDEPLOY_TOKEN", "s3cret")
+
+    assert b"s3cret" not in saved
+    assert pickle.loads(saved).predict(IRIS.data[:2]).tolist() == [0, 0]
 
 
 def test_a_load_and_a_client_of_several_trust_it_too(model, certificate):

@@ -1,5 +1,8 @@
 """Several models behind one address."""
 
+import threading
+import time
+
 import httpx2 as httpx
 import pytest
 from sklearn.datasets import load_iris, load_wine
@@ -13,6 +16,11 @@ from nbdeploy.live_deployments import live_groups
 def fitted(load):
     X, y = load(return_X_y=True, as_frame=True)
     return LogisticRegression(max_iter=5000).fit(X, y), X
+
+
+def fitted_less(fitted):
+    model, rows = fitted
+    return LogisticRegression(C=0.01, max_iter=5000).fit(rows, model.predict(rows))
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +176,54 @@ def test_deployed_again_it_keeps_its_address_until_all_is_stopped(flowers, wines
     second = deploy({"iris": flowers[0], "wine": wines[0]}, name="again")
 
     assert second.url == url
+    assert second in deployments()
     assert second["wine"].predict(wines[1].head(1)).tolist() == [0]
     stop_all()
     assert deployments() == []
     with pytest.raises(httpx.HTTPError):
         httpx.get(f"{url}/health")
+
+
+def test_models_that_were_fitted_anew_take_their_places_while_requests_come(flowers, wines):
+    models = {"iris": flowers[0], "wine": wines[0]}
+    with deploy(models, name="refitted", example={"iris": flowers[1], "wine": wines[1]}) as first:
+        over, statuses = threading.Event(), []
+
+        def ask():
+            with httpx.Client() as client:
+                body = {"features": wines[1].head(1).to_dict("records")}
+                while not over.is_set():
+                    url = f"{first.url}/models/wine/predict"
+                    statuses.append(client.post(url, json=body).status_code)
+
+        caller = threading.Thread(target=ask)
+        caller.start()
+        try:
+            before = first["wine"].service.route.digest
+            swapped = {"iris": flowers[0], "wine": fitted_less(wines)}
+            second = deploy(swapped, name="refitted", example={"wine": wines[1]})
+            asked = len(statuses)
+            deadline = time.monotonic() + 10
+            while len(statuses) < asked + 5 and time.monotonic() < deadline:
+                time.sleep(0.01)
+        finally:
+            over.set()
+            caller.join()
+
+        assert second is first
+        assert first["wine"].service.route.digest != before
+        assert first["wine"].rollback().primary.digest == before
+    assert set(statuses) == {200}
+
+
+def test_one_name_is_one_service(flowers, wines):
+    single = deploy(flowers[0], name="either", example=flowers[1])
+    port = single._server.port
+
+    several = deploy({"wine": wines[0]}, name="either", example=wines[1])
+    assert (several._server.port, single._server.running) == (port, False)
+
+    single = deploy(flowers[0], name="either", example=flowers[1])
+    assert (single._server.port, several._server.running) == (port, False)
+    assert single.predict(flowers[1].head(1)).tolist() == [0]
+    single.stop()

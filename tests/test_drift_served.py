@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import sklearn
 from palmerpenguins import load_penguins
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
@@ -12,7 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from nbdeploy import ModelSerializer, ModelVersionControl, deploy
 from nbdeploy.models.baseline import Baseline
@@ -298,3 +299,20 @@ def test_the_truth_about_numbers_is_told_as_their_root_mean_square_error():
         assert quality["rmse"] == pytest.approx(2.0)
         assert service.monitor.drift().rows[-1].kind == "number"
         assert not alarms_of(service)
+
+
+def test_the_predictions_of_the_example_are_asked_as_those_of_the_service_are(of_2007, species):
+    def index_of(frame):
+        return frame.assign(row=range(len(frame)))
+
+    with sklearn.config_context(transform_output="pandas"):
+        scaled = make_pipeline(
+            SimpleImputer(), FunctionTransformer(index_of), RandomForestClassifier(n_estimators=5)
+        )
+        measures = of_2007[MEASURES]
+        scaled.fit(measures, species[of_2007.index])
+        service = deploy(scaled, name="drift-pandas", example=measures)
+    with service:
+        service.predict(measures)
+
+        assert service.monitor.drift().rows[-1].is_prediction

@@ -43,6 +43,8 @@ class Artifact:
         How they were distributed, where that is known.
     compile
         Whether few rows are answered by its compiled twin.
+    transform_output
+        What its transformers give.
     """
 
     key: str
@@ -53,6 +55,7 @@ class Artifact:
     signature: dict[str, Any] = field(repr=False)
     baseline: dict[str, Any] | None = field(repr=False)
     compile: bool
+    transform_output: str = "default"
 
     def order(self) -> dict[str, Any]:
         """Write what tells a worker to load it; the file goes along."""
@@ -65,6 +68,7 @@ class Artifact:
             "signature": self.signature,
             "baseline": self.baseline,
             "compile": self.compile,
+            "transform_output": self.transform_output,
             "path": [str(Path(folder).absolute()) for folder in sys.path],
         }
 
@@ -144,6 +148,7 @@ def save_artifact(route: Route, *, key: str, with_baseline: bool = False) -> Art
         signature=route.signature.to_dict(),
         baseline=baseline,
         compile=isinstance(route.compiled, CompiledModel),
+        transform_output=route.transform_output,
     )
     weakref.finalize(artifact, file.close).atexit = False
     return artifact

@@ -100,6 +100,7 @@ def route_of(frame: Frame) -> Route:
         digest=wanted["digest"],
         compile=wanted["compile"],
         baseline=baseline and Baseline.from_dict(baseline),
+        transform_output=wanted["transform_output"],
     )
     return replace(route, version=wanted["version"], digest=wanted["named"])
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from nbdeploy.exceptions import SignatureError
 from nbdeploy.models.baseline import Baseline, draw_sample, learn_predictions, predictions_of
+from nbdeploy.models.distributions import Distribution
 from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.drift_window import DriftWindow
 
@@ -18,7 +20,12 @@ logger = logging.getLogger("nbdeploy")
 
 
 def drift_window(
-    model: Any, signature: Signature, baseline: Baseline | None, example: Any
+    model: Any,
+    signature: Signature,
+    baseline: Baseline | None,
+    example: Any,
+    *,
+    transform_output: str,
 ) -> DriftWindow | None:
     """Make the window of a route.
 
@@ -32,6 +39,8 @@ def drift_window(
         How they were distributed, where that is known.
     example
         Rows to learn it from; they count more than what is known.
+    transform_output
+        What the model's transformers shall give, see `chosen_output`.
 
     Returns
     -------
@@ -48,10 +57,22 @@ def drift_window(
         )
     few, predict = sample.few(), predictions_of(model, signature)
     # To predict the example takes longer than to start: it waits until somebody asks.
-    learn = None if predict is None else partial(learn_predictions, few, predict)
+    learn = None if predict is None else partial(_learn, few, predict, transform_output)
     return DriftWindow(
         Baseline.of_sample(signature, sample), signature.kind, width=signature.width, learn=learn
     )
+
+
+def _learn(
+    few: Any, predict: Callable[[Any], Sequence[Any]], transform_output: str
+) -> Distribution | None:
+    """Ask in whichever thread, as the thread that serves would."""
+    if "sklearn" not in sys.modules:
+        return learn_predictions(few, predict)
+    import sklearn  # noqa: PLC0415 -- loaded already
+
+    with sklearn.config_context(transform_output=transform_output):
+        return learn_predictions(few, predict)
 
 
 def read_baseline(written: Mapping[str, Any] | None) -> Baseline | None:

@@ -25,7 +25,12 @@ from nbdeploy.serving.protocols import (
     prediction_v1,
     vetiver,
 )
-from nbdeploy.serving.protocols.native import dump_json, table_wanted
+from nbdeploy.serving.protocols.native import (
+    TIMEOUT_HEADER,
+    dump_json,
+    seconds_of,
+    table_wanted,
+)
 from nbdeploy.serving.routing import Route
 from nbdeploy.serving.served_models import ServedModel, ServedModels
 
@@ -199,12 +204,18 @@ async def infer(call: Call, context: Context) -> Reply:
 
 
 async def _predict(inference: Inference, request: InferenceRequest, call: Call) -> Prediction:
-    """Predict with the version that the request, or else chance, chooses."""
+    """Predict with the version that the request, or else chance, chooses, in the time it has."""
+    request = request._replace(within=_within(call))
     junction = inference.junction
     if junction is None:
         return await inference.predict(request)
     headers = ((name.encode(), value.encode("latin-1")) for name, value in call.headers.items())
     return await junction.predict(request, junction.key_of(headers, call.body))
+
+
+def _within(call: Call) -> float | None:
+    text = call.headers.get(TIMEOUT_HEADER.decode())
+    return None if text is None else seconds_of(text.encode("latin-1"))
 
 
 async def _predict_all(
@@ -216,7 +227,7 @@ async def _predict_all(
     routes = (route,) if junction is None else junction.traffic().routes
     pinned = next((each for each in routes if each.version == first.version), route)
     others = [
-        await inference.predict(InferenceRequest(method, rows), route=pinned)
+        await inference.predict(InferenceRequest(method, rows, _within(call)), route=pinned)
         for method in methods[1:]
     ]
     return [first, *others]

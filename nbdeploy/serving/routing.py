@@ -31,7 +31,7 @@ from nbdeploy.models.serializer import load_saved
 from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.drift_window import DriftWindow
 from nbdeploy.serving.drift_baseline import drift_window, read_baseline
-from nbdeploy.serving.thread_settings import prepare_call
+from nbdeploy.serving.thread_settings import chosen_output, prepare_call
 
 if TYPE_CHECKING:
     from nbdeploy.registry.version import ModelVersion
@@ -86,6 +86,8 @@ class Route:
         Whether several calls of the model may run at once.
     drift
         The latest rows beside the baseline; ``None`` without one.
+    transform_output
+        What its transformers give, as ``sklearn.set_config`` takes it.
     """
 
     predictor: Predictor
@@ -98,6 +100,7 @@ class Route:
     may_block: bool = True
     runs_beside: bool = False
     drift: DriftWindow | None = None
+    transform_output: str = "default"
 
     @cached_property
     def _quick(self) -> QuickRows:
@@ -149,7 +152,7 @@ class Route:
             if output is not None:
                 return output
         batch = self._batch(rows)
-        prepare_call(batch)
+        prepare_call(batch, self.transform_output)
         return self.predictor.call(method, batch)
 
     def _batch(self, rows: Any) -> Any:
@@ -220,6 +223,7 @@ def route_from_model(
     version: str | None = None,
     compile: bool = True,  # noqa: A002 -- what deploy() calls it
     baseline: Baseline | None = None,
+    transform_output: str | None = None,
 ) -> Route:
     """Make the route of a model in memory, and answer its example once.
 
@@ -242,6 +246,8 @@ def route_from_model(
         Answer few rows without scikit-learn's checks, where that is known to give the same.
     baseline
         How the rows were distributed; learned from `example` where that is given.
+    transform_output
+        What its transformers give; as scikit-learn is set in this thread when ``None``.
 
     Raises
     ------
@@ -259,6 +265,7 @@ def route_from_model(
     trial = rehearsal if example is None else example
     compiled = _compile(model, signature, trial) if compile else NOT_COMPILED
     is_known = is_of_scikit_learn(model)
+    output = transform_output or chosen_output()
     route = Route(
         predictor,
         signature,
@@ -268,7 +275,8 @@ def route_from_model(
         compiled,
         may_block=isinstance(compiled, Declined) and not is_known,
         runs_beside=is_known and not _returns_often(model),
-        drift=drift_window(model, signature, baseline, example),
+        transform_output=output,
+        drift=drift_window(model, signature, baseline, example, transform_output=output),
     )
     route = replace(route, seconds=_warm_up(route, trial))
     # The members of an ensemble count what they are asked; the warm-up was no request.

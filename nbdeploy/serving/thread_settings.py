@@ -16,13 +16,21 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["FINITE_BOUND", "prepare_call", "quick_switching", "serving_thread"]
+__all__ = [
+    "FINITE_BOUND",
+    "chosen_output",
+    "prepare_call",
+    "quick_switching",
+    "serving_thread",
+]
 
 SWITCH_SECONDS = 0.0005
 """Python's own 5 ms let a busy cell delay each step of an answer; with this, a tenth of that."""
 
 FINITE_BOUND = 1e18
 """Numbers below it stay finite in float32 too, and when a scaler multiplies them."""
+
+_USUAL_OUTPUT = "default"
 
 _this = threading.local()
 _lock = threading.Lock()
@@ -40,7 +48,20 @@ def serving_thread() -> Iterator[None]:
         yield
 
 
-def prepare_call(rows: Any) -> None:
+def chosen_output() -> str:
+    """Tell what transformers give in this thread: ``sklearn.set_config(transform_output=...)``.
+
+    scikit-learn keeps it for each thread, so that of a cell does not reach those that serve.
+    """
+    if "sklearn" not in sys.modules:
+        return _USUAL_OUTPUT
+    import sklearn  # noqa: PLC0415 -- loaded already
+
+    chosen: str = sklearn.get_config()["transform_output"]
+    return chosen
+
+
+def prepare_call(rows: Any, transform_output: str = _USUAL_OUTPUT) -> None:
     """Set a serving thread up for a call of a model; any other thread stays as it is.
 
     Parameters
@@ -48,6 +69,8 @@ def prepare_call(rows: Any) -> None:
     rows
         What the model will be asked. scikit-learn is spared a look for NaN and infinity where a
         quicker look finds none.
+    transform_output
+        What the model's transformers shall give, see `chosen_output`.
     """
     stack = getattr(_this, "stack", None)
     if stack is None:
@@ -59,6 +82,11 @@ def prepare_call(rows: Any) -> None:
     known = _this.assumes_finite
     if known is None:
         return
+    if transform_output != _this.transform_output:
+        import sklearn  # noqa: PLC0415 -- loaded, or nothing were known
+
+        sklearn.set_config(transform_output=transform_output)
+        _this.transform_output = transform_output
     # Of NaN and infinity no comparison says yes.
     is_finite = (
         type(rows) is np.ndarray
@@ -85,6 +113,7 @@ def _set_up(stack: ExitStack) -> None:
 
         stack.enter_context(sklearn.config_context(skip_parameter_validation=True))
         _this.assumes_finite = sklearn.get_config()["assume_finite"]
+        _this.transform_output = sklearn.get_config()["transform_output"]
 
 
 @contextmanager

@@ -68,6 +68,31 @@ def test_a_caller_may_wait_less_than_the_service_allows(client):
     assert "within 0.2 s" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (
+            "/v2/models/hurried/infer",
+            {"inputs": [{"name": "input", "shape": [1, 2], "datatype": "FP64", "data": [1, 1]}]},
+        ),
+        ("/v1/models/hurried:predict", {"instances": [[1.0, 1.0]]}),
+        ("/invocations", {"inputs": [[1.0, 1.0]]}),
+    ],
+    ids=["Open Inference", "V1", "MLflow"],
+)
+def test_callers_in_other_protocols_may_wait_less_too(client, path, body):
+    with deploy(counting(1.0), name="hurried", example=EXAMPLE, copy=False) as service:
+        hurried, wrong = (
+            client.post(service.url + path, json=body, headers={"X-Request-Timeout": text})
+            for text in ("0.2", "soon")
+        )
+
+    assert hurried.status_code == 504
+    assert "within 0.2 s" in hurried.text
+    assert wrong.status_code == 400
+    assert "X-Request-Timeout is 'soon'" in wrong.text
+
+
 @pytest.mark.parametrize("text", ["soon", "-1", "0", "inf", "nan"])
 def test_what_is_no_time_is_told(client, text):
     with deploy(counting(0.0), name="hurried", example=EXAMPLE, copy=False) as service:

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 import sklearn
 import threadpoolctl
+from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from nbdeploy import deploy
 from nbdeploy.serving.thread_settings import (
@@ -133,3 +137,37 @@ def test_a_served_model_runs_in_one_thread_and_the_users_object_is_as_it_was():
     assert all(found["jobs"] == found["openmp"] == 1 for found in seen)
     assert watched.n_jobs == 2
     assert settings()["looks"]
+
+
+def of_one_column():
+    # As a cell defines it: another process cannot import it.
+    return lambda frame: frame[["petal length (cm)"]]
+
+
+@pytest.mark.parametrize("where", ["kernel", "process"])
+def test_transformers_give_what_the_notebook_told_them_to(where):
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    with sklearn.config_context(transform_output="pandas"):
+        model = make_pipeline(
+            StandardScaler(), FunctionTransformer(of_one_column()), LogisticRegression()
+        ).fit(X, y)
+        expected = model.predict(X).tolist()
+        with deploy(model, name="pandas", example=X, where=where) as service:
+            assert service.predict(X).tolist() == expected
+            service.scale(1)
+            assert service.predict(X).tolist() == expected
+
+
+def test_a_model_that_was_fitted_without_it_is_asked_without_it():
+    rows = np.zeros((3, 2))
+    found = []
+
+    def serve():
+        with serving_thread():
+            for wanted in ("pandas", "default"):
+                prepare_call(rows, wanted)
+                found.append(type(StandardScaler().fit_transform(rows)).__name__)
+
+    in_a_thread(serve)
+
+    assert found == ["DataFrame", "ndarray"]

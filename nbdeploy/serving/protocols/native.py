@@ -28,6 +28,7 @@ from nbdeploy.serving.protocols.tables import TABLES, is_table, read_table, writ
 
 __all__ = [
     "JSON_FORMATS",
+    "TIMEOUT_HEADER",
     "Formats",
     "NativeRequest",
     "decode",

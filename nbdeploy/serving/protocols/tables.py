@@ -224,7 +224,7 @@ def _write_npy(name: str, output: list[Any]) -> bytes:
 def _write_arrow(new_file: Callable[[Any], Any]) -> Callable[[str, list[Any]], bytes]:
     def write(name: str, output: list[Any]) -> bytes:
         arrow = _arrow()
-        table = arrow.Table.from_pandas(_as_frame(name, output), preserve_index=False)
+        table = _as_arrow(arrow, name, output)
         sink = arrow.BufferOutputStream()
         with new_file(arrow)(sink, table.schema) as writer:
             writer.write_table(table)
@@ -237,10 +237,20 @@ def _write_parquet(name: str, output: list[Any]) -> bytes:
     arrow = _arrow()
     import pyarrow.parquet  # noqa: PLC0415 -- optional, and heavy
 
-    table = arrow.Table.from_pandas(_as_frame(name, output), preserve_index=False)
+    table = _as_arrow(arrow, name, output)
     sink = arrow.BufferOutputStream()
     pyarrow.parquet.write_table(table, sink)
     return bytes(sink.getvalue())
+
+
+def _as_arrow(arrow: Any, name: str, output: list[Any]) -> pa.Table:
+    frame = _as_frame(name, output)
+    try:
+        return arrow.Table.from_pandas(frame, preserve_index=False)
+    except (arrow.ArrowException, OverflowError):
+        # Labels of several kinds, or of an own class, in one column: as their text, as in CSV.
+        texts = frame.map(lambda cell: cell if cell is None else str(cell))
+        return arrow.Table.from_pandas(texts, preserve_index=False)
 
 
 def _as_frame(name: str, output: list[Any]) -> pd.DataFrame:

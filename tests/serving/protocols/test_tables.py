@@ -178,18 +178,35 @@ def test_without_pyarrow_the_answer_says_what_to_do(kind, monkeypatch):
     assert caught.value.status == 415
 
 
+READERS = {
+    "text/csv": lambda body: pd.read_csv(io.BytesIO(body)),
+    "application/vnd.apache.arrow.stream": lambda body: pa.ipc.open_stream(body).read_pandas(),
+    "application/vnd.apache.arrow.file": lambda body: pa.ipc.open_file(body).read_pandas(),
+    "application/vnd.apache.parquet": lambda body: pd.read_parquet(io.BytesIO(body)),
+}
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 def test_answers_come_back_through_any_table(kind):
-    read = {
-        "text/csv": lambda body: pd.read_csv(io.BytesIO(body)),
-        "application/vnd.apache.arrow.stream": lambda body: pa.ipc.open_stream(body).read_pandas(),
-        "application/vnd.apache.arrow.file": lambda body: pa.ipc.open_file(body).read_pandas(),
-        "application/vnd.apache.parquet": lambda body: pd.read_parquet(io.BytesIO(body)),
-    }[kind]
+    read = READERS[kind]
     assert read(write_table(kind, "prediction", ["a", "b"]))["prediction"].tolist() == ["a", "b"]
     frame = read(write_table(kind, "prediction", [[0.25, 0.75], [1.0, 0.0]]))
     assert list(frame.columns) == ["prediction_0", "prediction_1"]
     assert frame.to_numpy().tolist() == [[0.25, 0.75], [1.0, 0.0]]
+
+
+class Colour:
+    def __str__(self):
+        return "red"
+
+
+@pytest.mark.parametrize("labels", [[1, "a", None], [2**70, 1], [Colour(), "x"]])
+@pytest.mark.parametrize("kind", list(WRITERS)[1:])
+def test_labels_of_several_kinds_are_written_as_their_text(kind, labels):
+    frame = READERS[kind](write_table(kind, "prediction", labels))
+
+    read = [None if pd.isna(label) else label for label in frame["prediction"]]
+    assert read == [None if label is None else str(label) for label in labels]
 
 
 def test_answers_come_back_as_an_array():
