@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 import warnings
@@ -294,19 +295,29 @@ def predictions_of(model: Any, signature: Signature) -> Callable[[Any], Sequence
     Returns
     -------
     function or None
-        ``None`` for what does not predict, and for an ensemble, which counts what it is asked.
+        ``None`` for what does not predict, or asks somebody else over a network.
     """
     try:
         predictor = predictor_for(model)
+        parts = model.parts if hasattr(predictor, "member_report") else ()
+        if any(map(_is_elsewhere, [predictor, *(part.predictor for part in parts)])):
+            return None
+        if parts:
+            # An ensemble counts what it is asked; its copy counts for itself.
+            predictor = predictor_for(copy.copy(model))
     except ServingError:
         return None
-    if "predict" not in predictor.methods or hasattr(predictor, "member_report"):
+    if "predict" not in predictor.methods:
         return None
 
     def predict(rows: Any) -> Sequence[Any]:
         return as_rows(predictor.call("predict", signature.validate(rows)), rows=len(rows))
 
     return predict
+
+
+def _is_elsewhere(predictor: Any) -> bool:
+    return bool(getattr(predictor, "is_elsewhere", False))
 
 
 def _of_predictions(predictions: list[Any]) -> Distribution | None:

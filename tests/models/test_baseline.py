@@ -156,10 +156,26 @@ def test_a_model_that_cannot_predict_the_example_has_none(predict):
     assert baseline_of(np.zeros((40, 2)), predict=predict).predictions is None
 
 
-def test_an_ensemble_is_not_asked_because_it_counts_what_it_is_asked():
+def test_an_ensemble_does_not_count_that_it_was_asked():
     ensemble = Ensemble({"one": lambda rows: [1.0] * len(rows)}, combine="mean")
+    predict = predictions_of(ensemble, Signature.learn(example=[[1.0]]))
 
-    assert predictions_of(ensemble, Signature.learn(example=[[1.0]])) is None
+    assert predict([[2.0], [3.0]]) == [1.0, 1.0]
+    assert ensemble.log.report()["one"]["requests"] == 0
+
+
+def test_who_is_asked_over_a_network_is_not_asked_for_a_baseline():
+    class Elsewhere:
+        is_elsewhere, model_type, methods, classes = True, "remote", ("predict",), None
+
+        def call(self, method, batch):
+            raise AssertionError(method, batch)
+
+    signature = Signature.learn(example=[[1.0]])
+    together = Ensemble({"one": Elsewhere(), "two": lambda rows: rows}, combine="mean")
+
+    assert predictions_of(Elsewhere(), signature) is None
+    assert predictions_of(together, signature) is None
 
 
 def test_what_is_drawn_to_be_predicted_is_a_copy_of_few_rows():
