@@ -5,18 +5,35 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter, OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["QUALITY_ROWS", "QualityLog", "area_under_curve", "calibration_error", "f1_of"]
+from nbdeploy.display.table import Table
+from nbdeploy.display.units import MISSING, count, percent
+
+__all__ = [
+    "QUALITY_ROWS",
+    "QualityLog",
+    "area_under_curve",
+    "calibration_error",
+    "f1_of",
+    "quality_table",
+]
 
 QUALITY_ROWS = 2_000
 """Rows with a known truth that count for a version: the latest."""
 
 _VERSIONS = 32
+_SHOWN = {
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "auc": "AUC",
+    "calibration_error": "calibration error",
+    "rmse": "RMSE",
+}
 _BINS = 10
 
 
@@ -120,6 +137,31 @@ class QualityLog:
         """Forget everything."""
         with self._lock:
             self._versions.clear()
+
+
+def quality_table(report: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Show what :meth:`QualityLog.report` tells, one version a row.
+
+    Parameters
+    ----------
+    report
+        At least one version.
+    """
+    names = [
+        name for name in _SHOWN if any(facts.get(name) is not None for facts in report.values())
+    ]
+    columns = ("version", "truths", *(_SHOWN[name] for name in names))
+    rows = [
+        (version, count(facts["truths"]), *(_figure(name, facts.get(name)) for name in names))
+        for version, facts in report.items()
+    ]
+    return Table(columns, rows, right=columns[1:], noun="version")
+
+
+def _figure(name: str, value: float | None) -> str:
+    if value is None:
+        return MISSING
+    return percent(value) if name == "accuracy" else f"{value:.3g}"
 
 
 def _hashable(label: Any) -> Any:

@@ -1,4 +1,5 @@
 import gc
+import threading
 
 import numpy as np
 import pandas as pd
@@ -141,3 +142,56 @@ def test_a_reset_forgets_all():
     window.reset()
 
     assert window.read()[0] == 0
+
+
+def test_columns_of_every_type_are_counted_missing_ones_too():
+    draw = np.random.default_rng(0)
+    example = pd.DataFrame(
+        {
+            "float64": draw.normal(size=200),
+            "float32": draw.normal(size=200).astype("float32"),
+            "int8": draw.integers(0, 9, 200).astype("int8"),
+            "Int64": pd.array(draw.integers(0, 9, 200), dtype="Int64"),
+            "bool": draw.random(200) > 0.5,
+            "boolean": pd.array(draw.random(200) > 0.5, dtype="boolean"),
+            "string": pd.array(draw.choice(["x", "y"], 200), dtype="string"),
+            "object": draw.choice(["x", "y"], 200).astype(object),
+            "category": pd.Categorical(draw.choice(["x", "y"], 200)),
+            "number category": pd.Categorical(draw.choice([1, 2, 3], 200)),
+            "date": pd.date_range("2020-01-01", periods=200),
+            "zoned date": pd.date_range("2020-01-01", periods=200, tz="UTC"),
+        }
+    )
+    nullable = [name for name in example if name not in {"int8", "bool"}]
+    example.loc[5, nullable] = None
+    signature, window = window_of(example)
+    nothing = dict.fromkeys(nullable) | {"int8": 3, "bool": True}
+    for rows in (example, example.iloc[7:8], nothing, nothing):
+        add(window, signature.validate(rows))
+    rows, columns = window.read()
+
+    assert rows == 203
+    for column in columns:
+        before = np.array(column.baseline.counts)
+        assert before[0] == (column.baseline.name in nullable)
+        assert column.counts.sum() == 203
+        assert column.counts[0] == 3 * before[0]
+        assert np.abs(column.counts - before).sum() == 3, "each row that came later is in one place"
+
+
+def test_rows_may_come_while_the_window_is_read():
+    _, window = window_of(rows=200)
+    is_over = threading.Event()
+
+    def ask():
+        for number in range(20_000):
+            add(window, [(1.0, "a")] * (1 + number % 3), ["x"])
+        is_over.set()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while not is_over.is_set():
+        rows, (place, kind) = window.read()
+        assert place.counts.sum() == kind.counts.sum() == rows <= 200
+        assert kind.counts[-1] == 0, "no cell is in the place of another column"
+    thread.join()

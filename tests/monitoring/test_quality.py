@@ -6,6 +6,7 @@ from sklearn.metrics import f1_score, roc_auc_score, root_mean_squared_error
 
 from nbdeploy.monitoring.contest import Contest
 from nbdeploy.monitoring.feedback import FeedbackLog, Probabilities
+from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.monitoring.quality import (
     QUALITY_ROWS,
     QualityLog,
@@ -160,3 +161,16 @@ def test_the_feedback_tells_of_numbers_that_they_are_amounts():
     feedback.accept(feedback.remember(contest, "1.0", [3.0, 4.0]), [0.0, 0.0])
 
     assert log.report()["1.0"]["rmse"] == pytest.approx(12.5**0.5)
+
+
+def test_a_monitor_shows_the_quality_of_every_version():
+    monitor = ModelMonitor()
+    monitor.log_prediction([1.0], prediction="a", latency=0.001)
+    monitor.quality.add("1.0", ["a", "b", "b"], ["a", "b", "a"])
+    monitor.quality.add("<1.1>", [2.0], [3.5], are_amounts=True)
+    text = monitor.to_text().splitlines()
+
+    assert "version  truths  accuracy     F1  RMSE" in text
+    assert "1.0           3    66.7 %  0.667     -" in text
+    assert "<1.1>         1         -      -   1.5" in text
+    assert "&lt;1.1&gt;" in monitor.to_html()
