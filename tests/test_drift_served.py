@@ -316,3 +316,22 @@ def test_the_predictions_of_the_example_are_asked_as_those_of_the_service_are(of
         service.predict(measures)
 
         assert service.monitor.drift().rows[-1].is_prediction
+
+
+def test_scipy_is_loaded_when_the_drift_is_asked_for(run_script):
+    told = run_script(
+        """
+        import sys
+        import numpy as np
+        from nbdeploy import deploy
+
+        rows = np.arange(120.0).reshape(60, 2)
+        with deploy(lambda rows: rows.sum(axis=1), name="lazy", example=rows) as service:
+            service.predict(rows)
+            print("scipy.special" in sys.modules, "scipy.stats" in sys.modules)
+            print(service.monitor.drift().verdict)
+            print("scipy.special" in sys.modules)
+        """
+    )
+
+    assert told.splitlines()[-3:] == ["False False", "No drift in 3 columns.", "True"]

@@ -29,7 +29,7 @@ _BINS = 20
 _FEWEST_IN_BIN = 5
 _CATEGORIES = 30
 _LONGEST_CATEGORY = 80
-_MOST_DISTINCT = 200
+_LEAST_COVERED = 0.2
 _SIGNIFICANT = 4
 _KINDS = ("number", "date", "text", "category")
 _OF_COLUMN: dict[Kind, DistributionKind] = {"float": "number", "int": "number", "datetime": "date"}
@@ -181,8 +181,9 @@ def learn_distribution(name: str, cells: Any, kind: Kind) -> Distribution:
 
 
 def _is_free_text(counter: Counter[str | None]) -> bool:
-    present = sum(count for value, count in counter.items() if value is not None)
-    return len(counter) > min(_MOST_DISTINCT, present / 2)
+    """Tell whether values repeat too little to be told apart by their names."""
+    counts = [count for value, count in counter.most_common() if value is not None]
+    return len(counts) > sum(counts) / 2 or sum(counts[:_CATEGORIES]) < sum(counts) * _LEAST_COVERED
 
 
 def _of_numbers(name: str, numbers: npt.NDArray[Any], kind: DistributionKind) -> Distribution:

@@ -209,3 +209,10 @@ def test_what_is_no_baseline_is_refused(change):
 
     with pytest.raises(SignatureError, match="This is no"):
         Baseline.from_dict(written)
+
+
+@pytest.mark.parametrize(("distinct", "kind"), [(2, "category"), (120, "category"), (900, "text")])
+def test_values_that_hardly_repeat_are_known_by_their_length(distinct, kind):
+    cells = [f"place {number % distinct}" for number in range(1800)]
+
+    assert learn_distribution("place", cells, "string").kind == kind
