@@ -78,7 +78,8 @@ def deploy(
         model of that class replaces the first. For a version it is what the versions are of.
     example
         Rows that the model was fitted on, such as ``X_train``: columns, types and missing values
-        are learned from them. Without it, what the fitted model remembers is used.
+        are learned from them, and how they are distributed, for ``monitor.drift()``. Without it,
+        what the fitted model remembers is used.
     port
         The port to listen on; a free one when ``None``.
     host

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nbdeploy.monitoring.drift import Drift
     from nbdeploy.monitoring.drift_window import DriftWindow
 
-__all__ = ["DriftDesk", "Windows"]
+__all__ = ["DriftDesk", "Windows", "no_rows"]
 
 Windows = Callable[[], "Iterable[tuple[str, DriftWindow | None]]"]
 """Gives the versions that are live, each with its rows."""
@@ -22,6 +22,21 @@ _NO_BASELINE = (
     "This monitor has no baseline: make it with ModelMonitor(example=X_train), or "
     "deploy(model, example=X_train) and ask service.monitor.drift()."
 )
+
+
+def no_rows() -> Drift:
+    """Refuse to judge for a monitor that has counts alone.
+
+    Raises
+    ------
+    TypeError
+        Always.
+    """
+    message = (
+        "This monitor is a merged copy of others: counts add up, but the rows are where they were "
+        "seen. Call drift() on one of the monitors that it was made of."
+    )
+    raise TypeError(message)
 
 
 class DriftDesk:
@@ -74,7 +89,10 @@ class DriftDesk:
                 "better thousands, such as X_train."
             )
             raise SignatureError(message)
-        self._signature, self._local = signature, DriftWindow(baseline, signature.kind)
+        self._signature, self._local = (
+            signature,
+            DriftWindow(baseline, signature.kind, width=signature.width),
+        )
 
     def log(self, rows: Any) -> None:
         """Keep rows that were logged by hand, if there is a baseline to compare them with.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.monitoring import overview
-from nbdeploy.monitoring.drift_desk import DriftDesk, Windows
+from nbdeploy.monitoring.drift_desk import DriftDesk, Windows, no_rows
 from nbdeploy.monitoring.error_log import ErrorLog, RecordedError
 from nbdeploy.monitoring.ledger import Ledger, labels_of
 from nbdeploy.monitoring.observation import Observation
@@ -362,7 +362,7 @@ class ModelMonitor(ReprMixin):
     def _of(cls, snapshot: Snapshot) -> ModelMonitor:
         monitor = cls()
         monitor._merged = snapshot
-        monitor._drift.ask(_no_rows)
+        monitor._drift.ask(no_rows)
         return monitor
 
     def _require_live(self) -> None:
@@ -387,14 +387,6 @@ class ModelMonitor(ReprMixin):
             f"<{type(self).__name__} requests={total.requests} errors={total.errors} "
             f"cancelled={total.cancelled}>"
         )
-
-
-def _no_rows() -> Drift:
-    message = (
-        "This monitor is a merged copy of others: counts add up, but the rows are where they were "
-        "seen. Call drift() on one of the monitors that it was made of."
-    )
-    raise TypeError(message)
 
 
 def _seconds(latency: float) -> float:
