@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
-from nbdeploy import ModelSerializer, ModelVersionControl, deploy
+from nbdeploy import ModelSerializer, ModelService, ModelVersionControl, deploy
 from nbdeploy.models.baseline import Baseline
 from nbdeploy.models.manifest import Entry, Manifest
 
@@ -202,6 +202,18 @@ def test_a_model_that_comes_later_is_judged_by_the_columns_of_the_first(
 
         assert [row.feature for row in service.monitor.drift().rows] == list(of_2007.columns)
         assert alarms_of(service) == {"year"}
+
+
+def test_a_service_that_still_loads_has_nothing_to_judge(model, of_2007, tmp_path):
+    path = tmp_path / "later.joblib"
+    ModelSerializer.save_model(model, path, example=of_2007)
+    service = ModelService(path, load=False)
+
+    assert service.monitor.drift().verdict == "Nothing to judge yet."
+    service.monitor.reset()
+    service.load()
+    assert service.monitor.drift().verdict.startswith("The model was asked 0 rows so far")
+    service.close()
 
 
 def test_another_deployment_under_the_name_starts_anew(model, of_2007, of_2009):

@@ -42,7 +42,7 @@ _CELLS = 200_000
 _COLUMNS = 512
 _PREDICTED_ROWS = 256
 _TRIED_ROWS = 32
-_TRIED_SECONDS = 0.25
+_TRIED_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,12 @@ def _taken(read: Example, places: npt.NDArray[np.int64]) -> Example:
     return replace(read, cells=read.cells.take(places))
 
 
-def learn_predictions(rows: Any, predict: Callable[[Any], Sequence[Any]]) -> Distribution | None:
+def learn_predictions(
+    rows: Any,
+    predict: Callable[[Any], Sequence[Any]],
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Distribution | None:
     """Learn how predictions are distributed.
 
     Parameters
@@ -259,20 +264,21 @@ def learn_predictions(rows: Any, predict: Callable[[Any], Sequence[Any]]) -> Dis
         What `Sample.few` gives.
     predict
         Gives one prediction a row.
+    clock
+        Gives seconds that never go back.
 
     Returns
     -------
     Distribution or None
-        ``None`` where the model cannot predict them, needs more than a quarter of a second for
-        32 rows, or predicts neither numbers nor labels.
+        ``None`` where the model cannot predict them, needs more than half a second for 32 rows, or predicts neither numbers nor labels.
     """
     try:
         with warnings.catch_warnings():
             # What a model warns of, it warned of when it was fitted.
             warnings.simplefilter("ignore")
-            began = time.perf_counter()
+            began = clock()
             predict(rows[:_TRIED_ROWS])
-            if time.perf_counter() - began > _TRIED_SECONDS:
+            if clock() - began > _TRIED_SECONDS:
                 return None
             predictions = list(predict(rows))
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- as the next line says

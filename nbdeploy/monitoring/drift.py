@@ -249,17 +249,20 @@ def measure_drift(
     """
     rows: list[DriftRow] = []
     notes: list[str] = []
-    for version, window in windows:
+    versions = list(windows)
+    for version, window in versions:
+        # The name of an only version may be a digest, which tells readers nothing.
+        who = "The model" if len(versions) == 1 else f"Version {version}"
         if window is None:
             notes.append(
-                f"{version} has no baseline: pass example= with at least {LEAST_ROWS} rows to "
+                f"{who} has no baseline: pass example= with at least {LEAST_ROWS} rows to "
                 "deploy(), save_model() or save_model_version()."
             )
             continue
         size, columns = window.read()
         if size < LEAST_ROWS:
             notes.append(
-                f"{version} was asked {counted(size, 'row')} so far; "
+                f"{who} was asked {counted(size, 'row')} so far; "
                 f"{LEAST_ROWS} are needed for a judgement."
             )
             continue

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbdeploy.exceptions import SignatureError
-from nbdeploy.models.baseline import Baseline, draw_sample, predictions_of
+from nbdeploy.models.baseline import Baseline, draw_sample, learn_predictions, predictions_of
 from nbdeploy.models.distributions import Distribution, learn_distribution
 from nbdeploy.models.ensemble import Ensemble
 from nbdeploy.models.signature import Signature
@@ -216,3 +216,18 @@ def test_values_that_hardly_repeat_are_known_by_their_length(distinct, kind):
     cells = [f"place {number % distinct}" for number in range(1800)]
 
     assert learn_distribution("place", cells, "string").kind == kind
+
+
+@pytest.mark.parametrize(("seconds", "asked"), [(0.4, [32, 60]), (0.6, [32])])
+def test_a_slow_model_is_not_asked_for_more_than_a_few_predictions(seconds, asked):
+    sizes = []
+
+    def predict(rows):
+        sizes.append(len(rows))
+        return [1.0] * len(rows)
+
+    ticks = iter([0.0, seconds])
+    learned = learn_predictions(np.zeros((60, 1)), predict, clock=lambda: next(ticks))
+
+    assert sizes == asked
+    assert (learned is None) is (len(asked) == 1)

@@ -113,7 +113,7 @@ def test_fewer_than_thirty_rows_are_not_judged(of_2007):
     drift = drift_of(of_2007, of_2007.head(29))
 
     assert drift.rows == ()
-    assert drift.verdict == "1 was asked 29 rows so far; 30 are needed for a judgement."
+    assert drift.verdict == "The model was asked 29 rows so far; 30 are needed for a judgement."
 
 
 @pytest.mark.parametrize("windows", [200, pytest.param(2000, marks=pytest.mark.acceptance)])
@@ -169,7 +169,9 @@ def test_every_version_is_judged_by_itself_and_told_by_name(of_2007, penguins):
 
     assert drift.versions == ("1.0", "1.1")
     assert drift.verdict == "year: median 2007 -> 2008 (1.1)"
-    assert drift.notes[0].startswith("2.0 has no baseline: pass example= with at least 30 rows")
+    assert drift.notes[0].startswith(
+        "Version 2.0 has no baseline: pass example= with at least 30 rows"
+    )
     assert "1.1" in drift.to_text()
 
 
@@ -231,7 +233,7 @@ def test_a_monitor_of_ones_own_compares_what_is_logged_with_its_example(of_2007,
     monitor.reset()
     assert (
         monitor.drift().verdict
-        == "the model was asked 0 rows so far; 30 are needed for a judgement."
+        == "The model was asked 0 rows so far; 30 are needed for a judgement."
     )
 
 
