@@ -270,7 +270,8 @@ def learn_predictions(
     Returns
     -------
     Distribution or None
-        ``None`` where the model cannot predict them, needs more than half a second for 32 rows, or predicts neither numbers nor labels.
+        ``None`` where the model cannot predict them, needs more than half a second for 32 rows,
+        or predicts neither numbers nor labels.
     """
     try:
         with warnings.catch_warnings():
