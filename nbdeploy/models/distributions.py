@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
 from collections import Counter
@@ -29,6 +30,7 @@ _BINS = 20
 _FEWEST_IN_BIN = 5
 _CATEGORIES = 30
 _LONGEST_CATEGORY = 80
+_DIGITS = 8
 _LEAST_COVERED = 0.2
 _SIGNIFICANT = 4
 _KINDS = ("number", "date", "text", "category")
@@ -248,7 +250,12 @@ def _category(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return str(value)[:_LONGEST_CATEGORY]
+    text = str(value)
+    if len(text) <= _LONGEST_CATEGORY:
+        return text
+    # Two long texts that begin alike are two.
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:_DIGITS]
+    return f"{text[: _LONGEST_CATEGORY - _DIGITS - 1]}…{digest}"
 
 
 def as_numbers(cells: Any, kind: DistributionKind) -> npt.NDArray[np.float64]:

@@ -86,8 +86,7 @@ def change_in_words(baseline: Distribution, now: Counts, *, median: float | None
     if not grown[place]:
         return f"{baseline.name}: no change"
     # Where the middle of the numbers moved, that says it best.
-    has_moved = place > 0 and median is not None and baseline.median is not None
-    if has_moved and _place_of(baseline, median) != _place_of(baseline, baseline.median):
+    if place > 0 and median is not None and _has_moved(baseline, median):
         what = "median length" if baseline.kind == "text" else "median"
         words = f"{what} {_figure(baseline, baseline.median)} -> {_figure(baseline, median)}"
     else:
@@ -96,18 +95,20 @@ def change_in_words(baseline: Distribution, now: Counts, *, median: float | None
     return f"{baseline.name}: {words}"
 
 
-def _place_of(baseline: Distribution, number: float | None) -> int:
-    if number is None or baseline.low is None or baseline.high is None:
-        return 0
-    if number < baseline.low:
-        return -1
-    place = int(np.searchsorted(baseline.edges, number)) // _width(baseline)
-    return place + 1 if number <= baseline.high else -2
+def _has_moved(baseline: Distribution, median: float) -> bool:
+    """Tell whether a median is beyond the places beside that where it was, or out of the range."""
+    if baseline.low is None or baseline.high is None or baseline.median is None:
+        return False
+    before, now = (
+        int(np.searchsorted(baseline.edges, each)) // _width(baseline)
+        for each in (baseline.median, median)
+    )
+    return abs(now - before) > 1 or not baseline.low <= median <= baseline.high
 
 
 def _label(baseline: Distribution, place: int) -> str:
-    if place == 0:
-        return "missing"
+    if place == 0 or (baseline.is_ordered and baseline.low is None):
+        return "missing" if place == 0 else "present"
     if not baseline.is_ordered:
         if place <= len(baseline.categories):
             return baseline.categories[place - 1]

@@ -231,3 +231,12 @@ def test_a_slow_model_is_not_asked_for_more_than_a_few_predictions(seconds, aske
 
     assert sizes == asked
     assert (learned is None) is (len(asked) == 1)
+
+
+def test_long_texts_that_begin_alike_are_two_and_are_not_kept_whole():
+    first, second = "x" * 500, "x" * 499 + "y"
+    learned = learn_distribution("x", [first] * 3 + [second] * 2, "category")
+
+    assert learned.counts == (0, 3, 2, 0)
+    assert max(map(len, learned.categories)) == 80
+    assert learned.count([second, "x" * 500]).tolist() == [0, 1, 1, 0]
