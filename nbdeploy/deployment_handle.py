@@ -91,7 +91,9 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
         elif not isinstance(model, (str, os.PathLike)):
             # What all rows looked like is known; the few that are kept would make it narrower.
             known = signature_for(model, self._service.signature)
-            return route_of(model, example=None, signature=known, **options)
+            seen = self._service.route.drift
+            baseline = None if seen is None else seen.baseline_of_columns()
+            return route_of(model, example=None, signature=known, baseline=baseline, **options)
         try:
             return route_of(model, example=None, **options)
         except SignatureError:

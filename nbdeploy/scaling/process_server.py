@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any, Self
 
 from nbdeploy.exceptions import StartupError, StoppedError
+from nbdeploy.monitoring.drift import Drift
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
 from nbdeploy.scaling.artifacts import Artifact, Artifacts
 from nbdeploy.scaling.process_traffic import ProcessTraffic
@@ -75,7 +76,7 @@ class ProcessServer:
         self._last: dict[str, Any] = {}
         # Called while anything may be locked: the process is told with the next order.
         self._forgotten: deque[str] = deque()
-        self._artifacts = Artifacts(self._forgotten.append)
+        self._artifacts = Artifacts(self._forgotten.append, with_baseline=True)
         self._brought: set[str] = set()
         self._traffic = ProcessTraffic(service, self)
 
@@ -224,7 +225,10 @@ class ProcessServer:
 
     def monitor(self) -> ModelMonitor:
         """Give a read-only monitor with the counts of now."""
-        return ModelMonitor.merged([ModelMonitor.from_dict(self._ask({"do": "monitor"}))])
+        monitor = ModelMonitor.merged([ModelMonitor.from_dict(self._ask({"do": "monitor"}))])
+        # The rows stay where they are seen.
+        monitor.ask_drift(lambda: Drift.from_dict(self._ask({"do": "drift"})))
+        return monitor
 
     def errors(self) -> list[RecordedError]:
         """Return the last failed requests, with their tracebacks."""

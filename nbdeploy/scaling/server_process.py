@@ -48,6 +48,7 @@ class _ServerProcess:
             "scale": lambda frame: self._control.scale(frame.document["replicas"]),
             "statistics": lambda _: self._control.statistics(),
             "monitor": lambda _: self._control.monitor().to_dict(),
+            "drift": lambda _: self._control.monitor().drift().to_dict(),
             "errors": lambda _: self._errors(),
             "logs": lambda _: self._server.logs(),
             "code": lambda _: self._control.issue_code(),

@@ -22,6 +22,7 @@ from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.machine import usable_cpus
 from nbdeploy.models.predictor import METHODS
 from nbdeploy.models.signature import Signature
+from nbdeploy.monitoring.drift_window import DriftWindow
 from nbdeploy.monitoring.feedback import FeedbackLog
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.registry.recognition import is_model_version
@@ -197,8 +198,9 @@ class ModelService:
         self.inference = Inference(
             monitor=self.monitor, batcher=self._batcher, name=self.name, route=route
         )
+        self.monitor.follow_drift(self._drift_windows)
         self._elsewhere: Elsewhere | None = None
-        self.feedback = FeedbackLog()
+        self.feedback = FeedbackLog(quality=self.monitor.quality)
         self._junction = Junction(self.inference, feedback=self.feedback, salt=self.name)
         self._described: tuple[object, dict[str, Any]] | None = None
         self.app = self._application()
@@ -312,6 +314,12 @@ class ModelService:
         """Say what is served; no address, so that notebooks can be compared."""
         kind = self.inference.route.predictor.model_type if self.inference.route else "loading"
         return f"<ModelService {self.name!r}: {kind}>"
+
+    def _drift_windows(self) -> list[tuple[str, DriftWindow | None]]:
+        """Give the versions that answer, each with the rows that it was asked lately."""
+        if self.inference.route is None:
+            return []
+        return [(each.version, each.drift) for each in self.routes]
 
     def _members(self) -> dict[str, Any] | None:
         """Tell what the members of an ensemble did."""
