@@ -81,8 +81,7 @@ def leave_out_the_monitor() -> None:
     silent = Silent()
     ModelMonitor.observe = lambda *_, **__: silent  # type: ignore[method-assign]
     ModelMonitor.answered = lambda *_, **__: None  # type: ignore[method-assign]
-    DriftWindow.keep = lambda *_: None  # type: ignore[method-assign]
-    DriftWindow.add = lambda *_: None  # type: ignore[method-assign]
+    DriftWindow.takes = property(lambda _: lambda: False, lambda *_: None)  # type: ignore[assignment]
     ModelMonitor.in_flight = lambda _: nullcontext()  # type: ignore[assignment,method-assign]
 
 
