@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbdeploy.display.mime import ReprMixin
@@ -292,6 +294,28 @@ class ModelMonitor(ReprMixin):
     def detach(self, name: str) -> None:
         """Tell it no more; what was not told is no error."""
         self._attached.pop(name, None)
+
+    def attached(self, name: str) -> Any:
+        """Return what else is told under a name; ``None`` if there is nothing to tell."""
+        facts = self._attached.get(name)
+        return None if facts is None else facts()
+
+    def export_grafana(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write a Grafana dashboard and Prometheus' alert rules for what ``/metrics`` tells.
+
+        Parameters
+        ----------
+        folder
+            Where to; it is made if it is missing.
+
+        Returns
+        -------
+        list of Path
+            The files.
+        """
+        from nbdeploy.monitoring.grafana import export  # noqa: PLC0415 -- for who asks only
+
+        return export(Path(folder))
 
     def errors(self) -> list[RecordedError]:
         """Return the last failures, at most 100, the oldest first."""

@@ -38,6 +38,7 @@ from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference
 from nbdeploy.serving.junction import Junction
 from nbdeploy.serving.lane import PredictionLane
+from nbdeploy.serving.metrics_route import add_metrics_route
 from nbdeploy.serving.protocol_lane import ProtocolLane
 from nbdeploy.serving.protocol_routes import Context, Endpoint, endpoints
 from nbdeploy.serving.protocols.error_shapes import in_shape_of
@@ -365,6 +366,7 @@ class ModelService:
         app.state.service = self
         add_reading_routes(app)
         add_feedback_route(app)
+        add_metrics_route(app)
         add_docs_routes(app)
         refuse_other_verbs(app)
         # All verbs, so that an unknown path is not found rather than "not allowed".
