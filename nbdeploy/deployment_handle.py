@@ -28,6 +28,7 @@ from nbdeploy.scaling.place import Server, start_service
 from nbdeploy.scaling.scaling_verbs import ScalingVerbs
 from nbdeploy.serving.addresses import address_of, browser_note, browser_page, surroundings
 from nbdeploy.serving.control import Control
+from nbdeploy.serving.dashboard_route import PANEL_PATH
 from nbdeploy.serving.routing import NOT_COMPILED, Route
 from nbdeploy.serving.security import LOGIN_PATH, AccessPolicy, is_loopback
 from nbdeploy.serving.service import ModelService
@@ -37,6 +38,7 @@ from nbdeploy.serving.traffic_desk import TrafficDesk
 from nbdeploy.serving.traffic_verbs import TrafficVerbs
 
 if TYPE_CHECKING:
+    from nbdeploy.dashboard import Dashboard
     from nbdeploy.registry.version import ModelVersion
     from nbdeploy.scaling.load_test import Target
     from nbdeploy.try_it import TryIt
@@ -175,6 +177,29 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
             return BrowserLink(self.name, browser_page(self._address, "docs"))
         path = f"{LOGIN_PATH.lstrip('/')}?code={self._control.issue_code()}"
         return BrowserLink(self.name, browser_page(self._address, path))
+
+    def dashboard(self) -> Dashboard:
+        """Show what the service does, live, in the running cell: ``service.dashboard()``.
+
+        Tiles, latency and throughput of the last five minutes, versions, predictions, drift and
+        errors are drawn anew every second, while cells run; buttons pause it, reset the window
+        and stop the service. The same is at ``/dashboard`` for a browser.
+
+        Returns
+        -------
+        Dashboard
+            As the last line of a cell it shows itself.
+        """
+        from nbdeploy.dashboard import Dashboard  # noqa: PLC0415 -- only here
+
+        self._require_running()
+        return Dashboard(
+            self.name,
+            lambda: self._client.page(PANEL_PATH),
+            reset=self.monitor.reset,
+            stop=self.stop,
+            is_running=lambda: self._server.running,
+        )
 
     def try_it(self) -> TryIt:
         """Show a form for one row; it needs no address, so it works wherever the notebook does."""
