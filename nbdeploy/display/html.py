@@ -8,7 +8,7 @@ import unicodedata
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["Html", "element", "escape", "fragment", "link", "visible"]
+__all__ = ["Html", "element", "escape", "fragment", "link", "style", "visible"]
 
 # What a reader cannot see or what turns the order of the text around it: controls, formats such
 # as marks and overrides of direction, lone surrogates (UTF-8 has none), separators of lines.
@@ -133,12 +133,19 @@ def fragment(*children: object, class_: str = "") -> str:
     class_
         A class for the root, beside ``nbdeploy``.
     """
-    return str(element("div", _style(), *children, class_=f"nbdeploy {class_}".rstrip()))
+    return str(element("div", style("style.css"), *children, class_=f"nbdeploy {class_}".rstrip()))
 
 
 @cache
-def _style() -> Html:
-    written = files("nbdeploy.display").joinpath("style.css").read_text(encoding="utf-8")
+def style(name: str) -> Html:
+    """Read one of the style sheets beside this module, without what a reader alone needs.
+
+    Parameters
+    ----------
+    name
+        ``"style.css"``, which every `fragment` has, or what one kind of them needs beside it.
+    """
+    written = files("nbdeploy.display").joinpath(name).read_text(encoding="utf-8")
     without_comments = re.sub(r"/\*.*?\*/", "", written, flags=re.DOTALL)
     packed = re.sub(r"\s*([{};:,])\s+|\s+(?=[{}])", r"\1", without_comments).strip()
     return Html(f"<style>{packed}</style>")

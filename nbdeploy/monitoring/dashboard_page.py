@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nbdeploy.display import units
-from nbdeploy.display.html import Html, element, fragment
+from nbdeploy.display.html import Html, element, fragment, style
 from nbdeploy.display.table import Table
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ def dashboard(facts: DashboardFacts) -> str:
         "div", element("strong", facts.name, class_="nbd-name"), state, class_="nbd-head"
     )
     parts = [_tiles(facts.statistics), _charts(facts.moments), *_sections(facts)]
-    return fragment(head, *parts, class_="nbd-card nbd-dashboard")
+    own = style("dashboard.css")
+    return fragment(own, head, *parts, class_="nbd-card nbd-dashboard")
 
 
 def _tiles(statistics: Mapping[str, Any]) -> Html:
