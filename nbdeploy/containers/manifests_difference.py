@@ -1,0 +1,111 @@
+"""What differs between two states of objects, without telling a secret."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from nbdeploy.display.html import visible
+
+__all__ = ["Change", "difference", "masked"]
+
+_HIDDEN = "•••"
+_CHANGED = "••• (another one)"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One value that is another one.
+
+    Parameters
+    ----------
+    of
+        The object: ``Deployment/churn``.
+    path
+        Where in it: ``spec.template.spec.containers[0].image``; empty for the object as a whole.
+    before, after
+        The values; ``None`` where there is none. Those of a Secret are dots.
+    """
+
+    of: str
+    path: str
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        where = f"{self.of} {self.path}".rstrip()
+        if not self.path:
+            return visible(f"{where} is {'new' if self.before is None else 'no longer there'}")
+        return visible(f"{where}: {self.before!r} -> {self.after!r}")
+
+
+def masked(made: dict[str, Any]) -> dict[str, Any]:
+    """Copy an object with dots for the values of a Secret."""
+    shown = copy.deepcopy(made)
+    if shown.get("kind") == "Secret":
+        for part in ("data", "stringData"):
+            if shown.get(part):
+                shown[part] = dict.fromkeys(shown[part], _HIDDEN)
+        # What kubectl remembers of an apply holds the values once more.
+        shown.get("metadata", {}).pop("annotations", None)
+    return shown
+
+
+def difference(
+    before: Iterable[dict[str, Any]], after: Iterable[dict[str, Any]]
+) -> tuple[Change, ...]:
+    """Compare objects by kind and name.
+
+    Parameters
+    ----------
+    before, after
+        Objects of Kubernetes as dicts.
+
+    Examples
+    --------
+    >>> old = {"kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}}
+    >>> new = {"kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 81}]}}
+    >>> print(*difference([old], [new]))
+    Service/a spec.ports[0].port: 80 -> 81
+    """
+    old, new = _by_name(before), _by_name(after)
+    changes: list[Change] = []
+    for name in dict.fromkeys([*old, *new]):
+        if name not in old:
+            changes.append(Change(name, "", None, masked(new[name])))
+        elif name not in new:
+            changes.append(Change(name, "", masked(old[name]), None))
+        else:
+            is_secret = new[name].get("kind") == "Secret"
+            changes += _changes(name, old[name], new[name], is_secret=is_secret)
+    return tuple(changes)
+
+
+def _by_name(objects: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {f"{each['kind']}/{each.get('metadata', {}).get('name')}": each for each in objects}
+
+
+def _changes(
+    name: str, old: dict[str, Any], new: dict[str, Any], *, is_secret: bool
+) -> Iterator[Change]:
+    before, after = dict(_leaves(old)), dict(_leaves(new))
+    for path in dict.fromkeys([*before, *after]):
+        was, now = before.get(path), after.get(path)
+        if was == now:
+            continue
+        if is_secret and path.startswith(("data", "stringData", "metadata.annotations")):
+            was, now = was and _HIDDEN, now and (_CHANGED if was else _HIDDEN)
+        yield Change(name, path, was, now)
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, child in value.items():
+            yield from _leaves(child, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and value:
+        for at, child in enumerate(value):
+            yield from _leaves(child, f"{path}[{at}]")
+    else:
+        yield path, value
