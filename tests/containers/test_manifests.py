@@ -211,8 +211,8 @@ REFUSED = {
     "name": ["", "Churn", "1churn", "churn-", "a" * 64, "a b", "a/../b", "模型", "a\n", None, 7],
     "namespace": ["kube_system", "-a", "Default"],
     "image": [
-        "", "churn", "churn:latest", "churn:", "Churn:1", "a b:1", "http://a/b:1", "a:1\nb", "a:1;x",
-        "churn@sha256:12", None,
+        "", "churn", "churn:latest", "churn:", "Churn:1", "a b:1", "http://a/b:1", "a:1\nb",
+        "a:1;x", "churn@sha256:12", None,
     ],
     "digest": ["0a", "sha256:" + "zz" * 32, "md5:00"],
     "replicas": [-1, 1.5, "3", True, 10_001],
