@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbdeploy.client import Client
+    from nbdeploy.containers.kubernetes import KubernetesDeployer
     from nbdeploy.deployment import Deployment, deploy, deployments, stop_all
     from nbdeploy.exceptions import (
         ClusterError,
@@ -36,6 +37,7 @@ __all__ = [
     "ContainerError",
     "Deployment",
     "Ensemble",
+    "KubernetesDeployer",
     "LoadBalancer",
     "ModelFileError",
     "ModelMonitor",
@@ -61,6 +63,7 @@ _HOMES = {
     "Client": "nbdeploy.client",
     "Deployment": "nbdeploy.deployment",
     "Ensemble": "nbdeploy.models.ensemble.ensemble",
+    "KubernetesDeployer": "nbdeploy.containers.kubernetes",
     "LoadBalancer": "nbdeploy.scaling.load_balancer",
     "ModelMonitor": "nbdeploy.monitoring.monitor",
     "ModelSerializer": "nbdeploy.models.serializer",
