@@ -37,6 +37,7 @@ from nbdeploy.serving.traffic_desk import TrafficDesk
 from nbdeploy.serving.traffic_verbs import TrafficVerbs
 
 if TYPE_CHECKING:
+    from nbdeploy.containers.bundle import Bundle
     from nbdeploy.registry.version import ModelVersion
     from nbdeploy.scaling.load_test import Target
     from nbdeploy.try_it import TryIt
@@ -186,6 +187,35 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
         from nbdeploy.try_it import TryIt  # noqa: PLC0415 -- only here
 
         return TryIt(self.name, self._service.signature, self._ask)
+
+    def bundle(self, folder: str | os.PathLike[str] | None = None, **options: Any) -> Bundle:
+        """Write the model with all that serving it needs into a folder that builds an image.
+
+        Parameters
+        ----------
+        folder
+            Where to; ``build/NAME`` when ``None``.
+        options
+            See `Bundle.create`.
+
+        Raises
+        ------
+        ContainerError
+            If something cannot be packed, or the folder holds foreign files.
+        """
+        from nbdeploy.containers.bundle import Bundle  # noqa: PLC0415 -- only here
+        from nbdeploy.containers.checked_values import service_name_from  # noqa: PLC0415 -- as above
+
+        route = self._service.route
+        is_named = bool(route.version) and not route.digest.startswith(f"sha256:{route.version}")
+        known = {
+            "name": self.name,
+            "example": self._traffic.example,
+            "signature": route.signature,
+            "version": route.version if is_named else None,
+        }
+        place = folder or Path("build", service_name_from(self.name))
+        return Bundle.create(route.model, place, **{**known, **options})
 
     def wait(self) -> None:
         """Block until the service is stopped or the cell is interrupted; it then goes on."""
