@@ -104,7 +104,8 @@ class CheckReport(ReprMixin):
             class_="nbd-head",
         )
         items = Html("".join(_item(finding) for finding in self.findings))
-        return fragment(head, element("ul", items, class_="nbd-check"), class_="nbd-card")
+        listed = element("ul", items, class_="nbd-check")
+        return fragment(head, listed, class_="nbd-card", sheet="checklist")
 
     def _verdict(self) -> str:
         return {

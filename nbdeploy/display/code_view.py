@@ -61,7 +61,8 @@ class GeneratedFile(str):
         address = Html(f"data:application/octet-stream;base64,{content}")
         download = element("a", "Download", href=address, download=self.name)
         head = element("div", element("strong", self.name), " ", download, class_="nbd-file-head")
-        return fragment(head, element("pre", _highlighted(self, self.name)), class_="nbd-file")
+        code = element("pre", _highlighted(self, self.name))
+        return fragment(head, code, class_="nbd-file", sheet="code_view")
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": self.to_html()}

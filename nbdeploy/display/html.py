@@ -123,7 +123,7 @@ def link(url: str, text: object = None, **attributes: str | None) -> Html:
     return element("a", shown, href=url, target="_blank", rel="noopener", **attributes)
 
 
-def fragment(*children: object, class_: str = "") -> str:
+def fragment(*children: object, class_: str = "", sheet: str | None = None) -> str:
     """Wrap what one object shows: its root element, with the style that it needs.
 
     Parameters
@@ -132,13 +132,17 @@ def fragment(*children: object, class_: str = "") -> str:
         As in :func:`element`.
     class_
         A class for the root, beside ``nbdeploy``.
+    sheet
+        A further style sheet of this package, for what few objects show.
     """
-    return str(element("div", _style(), *children, class_=f"nbdeploy {class_}".rstrip()))
+    further = None if sheet is None else _style(sheet)
+    styles = (_style("style"), further)
+    return str(element("div", *styles, *children, class_=f"nbdeploy {class_}".rstrip()))
 
 
 @cache
-def _style() -> Html:
-    written = files("nbdeploy.display").joinpath("style.css").read_text(encoding="utf-8")
+def _style(sheet: str) -> Html:
+    written = files("nbdeploy.display").joinpath(f"{sheet}.css").read_text(encoding="utf-8")
     without_comments = re.sub(r"/\*.*?\*/", "", written, flags=re.DOTALL)
     packed = re.sub(r"\s*([{};:,])\s+|\s+(?=[{}])", r"\1", without_comments).strip()
     return Html(f"<style>{packed}</style>")

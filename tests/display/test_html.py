@@ -73,6 +73,15 @@ def test_no_hostile_address_becomes_a_link(hostile):
     assert parsed.text == visible(hostile)
 
 
+@pytest.mark.parametrize("sheet", ["code_view", "checklist"])
+def test_a_further_sheet_touches_nothing_else_either(sheet):
+    _, style = re.findall(r"<style>(.*?)</style>", fragment("text", sheet=sheet), flags=re.DOTALL)
+    selectors = re.findall(r"([^{}]+)\{", style)
+    assert len(selectors) > 4
+    assert all(".nbdeploy" in selector for selector in ",".join(selectors).split(","))
+    assert len(style) < 2_000
+
+
 def test_a_fragment_brings_a_style_that_touches_nothing_else():
     html = fragment("text", class_="own")
     (style,) = re.findall(r"<style>(.*?)</style>", html, flags=re.DOTALL)
