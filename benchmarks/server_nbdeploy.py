@@ -20,6 +20,7 @@ import numpy as np
 from nbdeploy import deploy
 
 _STEPS = 1000
+_ROWS = 64
 
 
 def main() -> None:
@@ -43,7 +44,8 @@ def main() -> None:
 def load(path: str) -> tuple[Any, Any]:
     """Load a model and its rows."""
     if path == "nothing":
-        return do_nothing, np.zeros((4, 4))
+        # As many rows as a baseline needs: its window of the latest rows is part of the monitor.
+        return do_nothing, np.zeros((_ROWS, 4))
     model, example = joblib.load(path)
     return model, example
 
@@ -55,7 +57,8 @@ def do_nothing(rows: Any) -> Any:
 
 def leave_out_the_monitor() -> None:
     """Make every service of this process count nothing, to see what counting costs."""
-    from nbdeploy.monitoring.monitor import ModelMonitor  # noqa: PLC0415 -- only for this
+    from nbdeploy.monitoring.drift_window import DriftWindow  # noqa: PLC0415 -- only for this
+    from nbdeploy.monitoring.monitor import ModelMonitor  # noqa: PLC0415 -- as above
     from nbdeploy.monitoring.observation import Observation  # noqa: PLC0415 -- as above
 
     class Silent(Observation):
@@ -78,6 +81,7 @@ def leave_out_the_monitor() -> None:
     silent = Silent()
     ModelMonitor.observe = lambda *_, **__: silent  # type: ignore[method-assign]
     ModelMonitor.answered = lambda *_, **__: None  # type: ignore[method-assign]
+    DriftWindow.takes = property(lambda _: lambda: False, lambda *_: None)  # type: ignore[assignment]
     ModelMonitor.in_flight = lambda _: nullcontext()  # type: ignore[assignment,method-assign]
 
 

@@ -344,6 +344,9 @@ class RemotePredictor:
         Where it is. What it serves is asked once; while nobody answers, only ``predict`` is known.
     """
 
+    is_elsewhere = True
+    """To ask it is a request to somebody else, not to be made without need."""
+
     def __init__(self, client: Client) -> None:
         self.model = client
         try:

@@ -15,6 +15,7 @@ from nbdeploy.deployment_options import (
     Options,
     Recipe,
     kept_rows,
+    let_rows_go,
     name_of,
     route_of,
     service_for,
@@ -77,7 +78,8 @@ def deploy(
         model of that class replaces the first. For a version it is what the versions are of.
     example
         Rows that the model was fitted on, such as ``X_train``: columns, types and missing values
-        are learned from them. Without it, what the fitted model remembers is used.
+        are learned from them, and how they are distributed, for ``monitor.drift()``. Without it,
+        what the fitted model remembers is used.
     port
         The port to listen on; a free one when ``None``.
     host
@@ -116,7 +118,8 @@ def deploy(
         needs a model that can be saved. Several models are served from this one only.
     store_example
         Keep at most 32 rows of `example` in memory: versions that come later are asked them
-        before they go live.
+        before they go live; and 256 until ``monitor.drift()`` is first asked for. The baseline of
+        the drift is counts and no rows, and is kept in any case.
     ssl_certfile
         A PEM file with a certificate: the service then speaks https and nothing else.
     ssl_keyfile
@@ -180,6 +183,8 @@ def deploy(
         )
     route = route_of(model, example=example, trust=trust, copy=copy, compile=compile)
     chosen = checked_name(name) if name is not None else name_of(model, route)
+    if not store_example:
+        let_rows_go(route)
     kept = kept_rows(model, example) if store_example else None
     registry = model.registry if is_model_version(model) else None
     recipe = Recipe(registry=registry, example=kept, trust=trust, copy=copy, compile=compile)
@@ -211,13 +216,13 @@ def _deploy(
     running._recipe = recipe
     if options.leaves_in_place(running._options, port=running._server.port):
         running._control.bring(route)
-        running._traffic.replace(route, recipe.example, service=running._service)
+        running._traffic.replace(route, recipe.example, service=running._control.served())
         running._show(note)
         return running
     old_url, token = running.url, running.service.access.token
     service = service_for(name, route, options, token=token)
     running._restart(service, options)
-    running._traffic.replace(route, recipe.example, service=service)
+    running._traffic.replace(route, recipe.example, service=running._control.served())
     if running.url != old_url:
         note += " Its address changed."
     running._show(note)

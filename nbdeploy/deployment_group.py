@@ -8,7 +8,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from nbdeploy.deployment_handle import Deployment
-from nbdeploy.deployment_options import Options, Recipe, kept_rows, route_of, service_for
+from nbdeploy.deployment_options import (
+    Options,
+    Recipe,
+    kept_rows,
+    let_rows_go,
+    route_of,
+    service_for,
+)
 from nbdeploy.display.cells import show
 from nbdeploy.display.html import element, fragment
 from nbdeploy.display.mime import ReprMixin
@@ -253,6 +260,9 @@ def deploy_several(
         checked_name(each): route_of(model, example=rows[each], **loading)
         for each, model in models.items()
     }
+    if not store_example:
+        for route in routes.values():
+            let_rows_go(route)
     together = checked_name(name)
     with lock:
         recipes = {

@@ -18,7 +18,7 @@ from nbdeploy.display.html import visible
 from nbdeploy.display.link import BrowserLink
 from nbdeploy.display.members import members_of_report
 from nbdeploy.display.mime import ReprMixin
-from nbdeploy.exceptions import ServingError, SignatureError, StoppedError
+from nbdeploy.exceptions import SignatureError, StoppedError
 from nbdeploy.live_deployments import live, lock
 from nbdeploy.local_client import LocalClient
 from nbdeploy.models.compiled import Declined
@@ -62,7 +62,7 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
         self.name = service.name
         self._recipe = recipe
         self._start(service, options)
-        self._traffic = TrafficDesk(service, recipe.example)
+        self._traffic = TrafficDesk(self._control.served(), recipe.example)
 
     @property
     def service(self) -> ModelService:
@@ -82,12 +82,6 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
     @property
     def _desk(self) -> TrafficDesk:
         self._require_running()
-        if self._options.where == "process":
-            message = (
-                f"The traffic of {self.name!r} is parted only where='kernel' serves it: deploy it "
-                "there, or deploy() the new model under the same name."
-            )
-            raise ServingError(message)
         return self._traffic
 
     def _make_route(self, model: Any) -> Route:
@@ -98,7 +92,9 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
         elif not isinstance(model, (str, os.PathLike)):
             # What all rows looked like is known; the few that are kept would make it narrower.
             known = signature_for(model, self._service.signature)
-            return route_of(model, example=None, signature=known, **options)
+            seen = self._service.route.drift
+            baseline = None if seen is None else seen.baseline_of_columns()
+            return route_of(model, example=None, signature=known, baseline=baseline, **options)
         try:
             return route_of(model, example=None, **options)
         except SignatureError:

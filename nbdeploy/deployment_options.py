@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from nbdeploy.exceptions import SignatureError
+from nbdeploy.models.baseline import Baseline
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
 from nbdeploy.models.signature import Signature
@@ -120,6 +121,7 @@ def route_of(
     copy: bool,
     compile: bool,  # noqa: A002 -- what deploy() calls it
     signature: Signature | None = None,
+    baseline: Baseline | None = None,
 ) -> Route:
     """Load a model and learn what its rows look like."""
     if is_model_version(model):
@@ -129,11 +131,24 @@ def route_of(
     # Unfitted and unfit objects are told before time is spent on a copy.
     predictor_for(model)
     if not copy:
-        return route_from_model(model, signature=signature, example=example, compile=False)
+        return route_from_model(
+            model, signature=signature, example=example, baseline=baseline, compile=False
+        )
     twin, digest = snapshot(model)
     return route_from_model(
-        twin, signature=signature, example=example, digest=digest, compile=compile
+        twin,
+        signature=signature,
+        example=example,
+        digest=digest,
+        compile=compile,
+        baseline=baseline,
     )
+
+
+def let_rows_go(route: Route) -> None:
+    """Ask the model for the predictions of its baseline now: their rows are kept until then."""
+    if route.drift is not None:
+        route.drift.baseline()
 
 
 def kept_rows(model: Any, example: Any) -> Any:

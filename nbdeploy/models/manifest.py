@@ -22,6 +22,8 @@ SUFFIX = ".manifest.json"
 _VERSION = 1
 _SIGNED_FOR = b"nbdeploy model entry\n"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# Fields that files of before do not have.
+_ADDED: dict[str, Any] = {"baseline": None}
 _TEXTS = ("format", "model_type", "created_at", "python", "version", "hmac")
 
 
@@ -60,6 +62,9 @@ class Entry:
         What the rows look like, as ``Signature.to_dict`` writes it.
     version
         The name of the version in a registry.
+    baseline
+        How the columns and the predictions of the example were distributed, as
+        ``Baseline.to_dict`` writes it.
     hmac
         The signature of all of the above, by the key of the user who saved it.
     """
@@ -73,6 +78,7 @@ class Entry:
     libraries: Mapping[str, str] = field(default_factory=dict)
     signature: Mapping[str, Any] | None = None
     version: str | None = None
+    baseline: Mapping[str, Any] | None = None
     hmac: str | None = None
 
     @property
@@ -83,6 +89,9 @@ class Entry:
     def payload(self) -> bytes:
         """Return the bytes that are signed: everything but the signature, in one spelling."""
         facts = {name: value for name, value in asdict(self).items() if name != "hmac"}
+        # What older files do not have is not signed in them.
+        if self.baseline is None:
+            del facts["baseline"]
         return _SIGNED_FOR + json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()
 
     def signed(self, hmac: str | None) -> Entry:
@@ -101,6 +110,7 @@ class Entry:
         if not isinstance(facts, dict):
             message = "an entry is no object"
             raise ValueError(message)  # noqa: TRY004 -- what stands in a file is a value
+        facts = _ADDED | facts
         if facts.keys() != cls.__dataclass_fields__.keys():
             message = f"an entry has the fields {', '.join(map(repr, facts)):.200}"
             raise ValueError(message)
@@ -174,8 +184,9 @@ def _check(facts: dict[str, Any]) -> None:
         name and isinstance(version, str) for name, version in libraries.items()
     ):
         _refuse("libraries", libraries)
-    if not isinstance(facts["signature"], dict | None):
-        _refuse("signature", facts["signature"])
+    for name in ("signature", "baseline"):
+        if not isinstance(facts[name], dict | None):
+            _refuse(name, facts[name])
     if facts["created_at"] is not None:
         datetime.fromisoformat(facts["created_at"])
 

@@ -117,6 +117,7 @@ class OpenedFile:
             python=entry.python,
             libraries=entry.libraries,
             signature=entry.signature,
+            baseline=entry.baseline,
             version=entry.version,
             trusted=trusted,
             globals=self.globals if with_globals else None,

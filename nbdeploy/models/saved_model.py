@@ -39,6 +39,8 @@ class SavedModel:
         The versions of the libraries that saved it, by distribution.
     signature
         What the rows look like, for ``Signature.from_dict``; ``None`` when it is not known.
+    baseline
+        How the example was distributed, for ``Baseline.from_dict``; ``None`` when it is not known.
     version
         The name of the version in a registry.
     trusted
@@ -57,6 +59,7 @@ class SavedModel:
     python: str | None
     libraries: Mapping[str, str]
     signature: Mapping[str, Any] | None
+    baseline: Mapping[str, Any] | None
     version: str | None
     trusted: bool
     globals: tuple[str, ...] | None

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    from nbdeploy.models.baseline import Baseline
+    from nbdeploy.models.signature import Signature
+
 logger = logging.getLogger("nbdeploy")
 
 __all__ = [
@@ -81,8 +84,9 @@ class ModelSerializer:
             a model of XGBoost, LightGBM, PyTorch or ONNX is written in the format of its own
             library, which reads the file without nbdeploy.
         example
-            Some rows as the model was fitted on. What they look like is kept with the model, the
-            rows are not.
+            Some rows as the model was fitted on. What they look like, and how they and the model's
+            predictions of a few hundred of them are distributed, is kept with the model as counts;
+            the rows are not.
 
         Raises
         ------
@@ -231,6 +235,7 @@ def pack(
     """
     check_format(format)
     signature = _learned_signature(model, example)
+    baseline = None if signature is None else _learned_baseline(model, signature, example)
     format = chosen_format(model, format)  # noqa: A001 -- the chapter's name
     data = dump(model, format)
     entry = Entry(
@@ -241,7 +246,8 @@ def pack(
         created_at=clock().isoformat(),
         python=platform.python_version(),
         libraries=_libraries_of(model, data, format),
-        signature=signature,
+        signature=None if signature is None else signature.to_dict(),
+        baseline=None if baseline is None else baseline.to_dict(),
     )
     return Packed(data, entry)
 
@@ -330,15 +336,23 @@ def same_content(first: OpenedFile, second: bytes) -> bool:
         return False
 
 
-def _learned_signature(model: Any, example: Any) -> dict[str, Any] | None:
+def _learned_signature(model: Any, example: Any) -> Signature | None:
     from nbdeploy.models.signature import Signature  # noqa: PLC0415 -- heavy import
 
     try:
-        return Signature.learn(model=model, example=example).to_dict()
+        return Signature.learn(model=model, example=example)
     except SignatureError:
         if example is not None:
             raise
         return None
+
+
+def _learned_baseline(model: Any, signature: Signature, example: Any) -> Baseline | None:
+    if example is None:
+        return None
+    from nbdeploy.models.baseline import Baseline, predictions_of  # noqa: PLC0415 -- heavy import
+
+    return Baseline.learn(signature, example, predict=predictions_of(model, signature))
 
 
 def _libraries_of(model: Any, data: bytes, format_name: str) -> dict[str, str]:

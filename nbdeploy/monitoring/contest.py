@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from nbdeploy.monitoring.scores import Metric, Scores, scored
-from nbdeploy.monitoring.shadow import ShadowLog
+from nbdeploy.monitoring.scores import METRICS, Metric, Scores, scored
+from nbdeploy.monitoring.shadow import ShadowLog, ShadowReport
 from nbdeploy.monitoring.statistics import LatencyHistogram
 
-__all__ = ["Arm", "Contest", "Ending"]
+__all__ = ["Arm", "Contest", "Ending", "no_news"]
+
+_numbers = itertools.count(1)
 
 Ending = Literal["answered", "failed", "refused"]
 """The model answered, the model is at fault, or something else is: the caller, a full queue."""
+
+
+def no_news() -> None:
+    """Tell nobody: nobody waits for what comes of it."""
 
 
 @dataclass
@@ -52,6 +59,27 @@ class Arm:
         latency.merge(self.latency)
         return Arm(self.requests, self.errors, self.refused, latency, self.scores.copy())
 
+    def to_dict(self) -> dict[str, Any]:
+        """Write it as JSON values."""
+        return {
+            "requests": self.requests,
+            "errors": self.errors,
+            "refused": self.refused,
+            "latency": self.latency.to_dict(),
+            "scores": self.scores.to_list(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` wrote."""
+        return cls(
+            values["requests"],
+            values["errors"],
+            values["refused"],
+            LatencyHistogram.from_dict(values["latency"]),
+            Scores(*values["scores"]),
+        )
+
 
 class Contest:
     """Versions that answer at the same time, and what came of it. Any thread may tell it.
@@ -71,12 +99,14 @@ class Contest:
         weights: Mapping[str, float],
         metric: Metric,
         *,
-        on_news: Callable[[], None] = lambda: None,
+        on_news: Callable[[], None] = no_news,
     ) -> None:
         self.weights = dict(weights)
         self.metric = metric
         self.on_news = on_news
         self.shadow: ShadowLog | None = None
+        self.number = next(_numbers)
+        """Names what is collected, in this process and in one that is told of it."""
         self._arms = {version: Arm() for version in weights}
         self._lock = threading.Lock()
 
@@ -120,7 +150,44 @@ class Contest:
         """Give a contest that goes on where this one is, with another shadow."""
         twin = Contest(self.weights, self.metric, on_news=self.on_news)
         twin._arms, twin._lock, twin.shadow = self._arms, self._lock, shadow
+        twin.number = self.number
         return twin
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody waits for news."""
+        return self.on_news is not no_news
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write what is known as JSON values."""
+        return {
+            "weights": self.weights,
+            "metric": self.metric.name,
+            "arms": {version: arm.to_dict() for version, arm in self.arms().items()},
+            "shadow": None if self.shadow is None else self.shadow.report().to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Contest:
+        """Read what `to_dict` wrote, in another process perhaps."""
+        metric = next(each for each in METRICS if each.name == values["metric"])
+        contest = cls(values["weights"], metric)
+        if values["shadow"] is not None:
+            contest.shadow = ShadowLog(values["shadow"]["version"])
+        contest.take(values)
+        return contest
+
+    def take(self, values: Mapping[str, Any]) -> None:
+        """Know what a contest elsewhere wrote with `to_dict`, and tell that there is news."""
+        with self._lock:
+            self._arms.update(
+                (version, Arm.from_dict(arm))
+                for version, arm in values["arms"].items()
+                if version in self._arms
+            )
+        if self.shadow is not None and values["shadow"] is not None:
+            self.shadow.take(ShadowReport.from_dict(values["shadow"]))
+        self.on_news()
 
     def arms(self) -> dict[str, Arm]:
         """Give what is known now, in the order of the weights."""

@@ -7,14 +7,15 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbdeploy.exceptions import UnknownPredictionError
 
 if TYPE_CHECKING:
     from nbdeploy.monitoring.contest import Contest
+    from nbdeploy.monitoring.quality import QualityLog
 
-__all__ = ["LIFETIME", "MAX_ROWS", "FeedbackLog"]
+__all__ = ["LIFETIME", "MAX_ROWS", "FeedbackLog", "Probabilities"]
 
 LIFETIME = 7 * 24 * 3600.0
 """Seconds that a prediction waits for its truth."""
@@ -23,17 +24,33 @@ MAX_ROWS = 100_000
 """Predicted rows that wait at the same time; the oldest give way."""
 
 
+_MOST_CLASSES = 10
+
+
+class Probabilities(NamedTuple):
+    """What was answered: shape ``[rows, classes]``, and the labels of the classes."""
+
+    rows: Sequence[Sequence[float]]
+    classes: Sequence[Any]
+
+
 class _Waiting:
     """A prediction that was answered; without predictions once the truth has come."""
 
-    __slots__ = ("contest", "expires", "predictions", "rows", "version")
+    __slots__ = ("contest", "expires", "predictions", "probabilities", "rows", "version")
 
     def __init__(
-        self, contest: Contest, version: str, predictions: list[Any], expires: float
+        self,
+        contest: Contest,
+        version: str,
+        predictions: list[Any],
+        probabilities: Probabilities | None,
+        expires: float,
     ) -> None:
         self.contest = contest
         self.version = version
         self.predictions: list[Any] | None = predictions
+        self.probabilities = probabilities
         self.rows = len(predictions)
         self.expires = expires
 
@@ -46,6 +63,8 @@ class FeedbackLog:
 
     Parameters
     ----------
+    quality
+        Is told of every truth, whatever becomes of the contest.
     max_rows
         Predicted rows that wait at the same time.
     lifetime
@@ -59,11 +78,13 @@ class FeedbackLog:
     def __init__(
         self,
         *,
+        quality: QualityLog | None = None,
         max_rows: int = MAX_ROWS,
         lifetime: float = LIFETIME,
         clock: Callable[[], float] = time.monotonic,
         new_id: Callable[[], str] = lambda: secrets.token_urlsafe(16),
     ) -> None:
+        self._quality = quality
         self._max_rows = max_rows
         self._lifetime = lifetime
         self._clock = clock
@@ -75,8 +96,25 @@ class FeedbackLog:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def remember(self, contest: Contest, version: str, predictions: list[Any]) -> str | None:
+    def remember(
+        self,
+        contest: Contest,
+        version: str,
+        predictions: list[Any],
+        probabilities: Probabilities | None = None,
+    ) -> str | None:
         """Keep what was answered until the truth comes.
+
+        Parameters
+        ----------
+        contest
+            Where the version is judged.
+        version
+            Which version answered.
+        predictions
+            One a row.
+        probabilities
+            Those of every row, where they were asked for; of at most ten classes they are kept.
 
         Returns
         -------
@@ -86,7 +124,9 @@ class FeedbackLog:
         if len(predictions) > self._max_rows:
             return None
         now = self._clock()
-        waiting = _Waiting(contest, version, predictions, now + self._lifetime)
+        if probabilities is not None and len(probabilities.classes) > _MOST_CLASSES:
+            probabilities = None
+        waiting = _Waiting(contest, version, predictions, probabilities, now + self._lifetime)
         prediction_id = self._new_id()
         with self._lock:
             self._waiting[prediction_id] = waiting
@@ -136,5 +176,21 @@ class FeedbackLog:
             if waiting.predictions is None:
                 return False
             waiting.contest.judge(waiting.version, waiting.predictions, truth)
-            waiting.predictions = None
+            if self._quality is not None:
+                _tell(self._quality, waiting, waiting.predictions, truth)
+            waiting.predictions = waiting.probabilities = None
             return True
+
+
+def _tell(
+    quality: QualityLog, waiting: _Waiting, predictions: list[Any], truth: Sequence[Any]
+) -> None:
+    known = waiting.probabilities
+    quality.add(
+        waiting.version,
+        predictions,
+        truth,
+        probabilities=None if known is None else known.rows,
+        classes=None if known is None else known.classes,
+        are_amounts=not waiting.contest.metric.is_share,
+    )

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.monitoring import overview
+from nbdeploy.monitoring.drift_desk import DriftDesk, Windows, no_rows
 from nbdeploy.monitoring.error_log import ErrorLog, RecordedError
 from nbdeploy.monitoring.ledger import Ledger, labels_of
 from nbdeploy.monitoring.observation import Observation
+from nbdeploy.monitoring.quality import QualityLog
 from nbdeploy.monitoring.snapshot import Snapshot
 from nbdeploy.monitoring.statistics import Outcome
+
+if TYPE_CHECKING:
+    from nbdeploy.monitoring.drift import Drift
 
 __all__ = ["ModelMonitor", "Observation", "RecordedError"]
 
@@ -26,13 +33,16 @@ class ModelMonitor(ReprMixin):
 
     The summary of :meth:`get_statistics` is taken over one window: the last ``window_size``
     attempts, failed ones included, so the error rate and the latencies speak of the same
-    requests. Next to it there are totals since the start. Rows and predictions are not kept,
-    and memory does not grow with the number of requests. Any thread may log.
+    requests. Next to it there are totals since the start. Of rows and predictions only the latest
+    1,000 are kept, and only where there is a baseline to compare them with; memory does not grow
+    with the number of requests. Any thread may log.
 
     Parameters
     ----------
     window_size
         How many of the latest attempts the summary covers.
+    example
+        Rows such as ``X_train``, at least 30: :meth:`drift` compares with them what is logged.
     clock
         Returns seconds that never go back.
     wall_clock
@@ -57,6 +67,7 @@ class ModelMonitor(ReprMixin):
         self,
         window_size: int = 1000,
         *,
+        example: Any = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         status_of: Callable[[BaseException], int | None] | None = None,
@@ -70,6 +81,12 @@ class ModelMonitor(ReprMixin):
         self._status_of = status_of
         self._merged: Snapshot | None = None
         self._attached: dict[str, Callable[[], Any]] = {}
+        self.quality = QualityLog()
+        """What is told of it once the truth about predictions comes."""
+        self.attach("quality", self.quality.report)
+        self._drift = DriftDesk()
+        if example is not None:
+            self._drift.learn(example)
 
     def log_prediction(
         self,
@@ -87,7 +104,7 @@ class ModelMonitor(ReprMixin):
         Parameters
         ----------
         input_data
-            The row, or the rows, that were sent. They are counted and not kept.
+            The row, or the rows, that were sent: counted, and kept for :meth:`drift` only.
         prediction
             What the model answered. It is not kept.
         latency
@@ -108,13 +125,14 @@ class ModelMonitor(ReprMixin):
         TypeError
             If this monitor is a merged copy.
         """
-        del prediction
         self._require_live()
+        del prediction
         latency = _seconds(latency)
         outcome: Outcome = "ok"
         rows = 0
         if error is None or error == "":
             rows = _row_count(input_data)
+            self._drift.log(input_data)
         else:
             outcome = "error"
             self._error_log.add(error, endpoint=endpoint, status=status)
@@ -203,6 +221,9 @@ class ModelMonitor(ReprMixin):
             Since the start: ``requests``, ``errors``, ``cancelled``, ``rows``, ``uptime``
             (seconds), ``by_endpoint`` and ``by_version`` (the same counts and latencies for
             each, quantiles within 2.2 %), ``by_status`` (requests).
+
+            Once the truth about predictions has come through ``/feedback``: ``quality``, by
+            version, see `QualityLog.report`.
         """
         if self._merged is not None:
             return self._merged.statistics()
@@ -210,6 +231,53 @@ class ModelMonitor(ReprMixin):
         attached = {name: facts() for name, facts in self._attached.items()}
         told = {name: facts for name, facts in attached.items() if facts is not None}
         return snapshot.statistics(latencies) | told
+
+    def drift(self) -> Drift:
+        """Compare the latest rows and predictions with those that the model was made of.
+
+        It is computed when it is asked for, never while a request is answered: some milliseconds,
+        and half a second more the first time.
+
+        Returns
+        -------
+        Drift
+            A table with a verdict in words for every column of every live version; see there for
+            the tests, their thresholds and the rate of false alarms.
+
+        Raises
+        ------
+        TypeError
+            If this monitor is a merged copy: counts add up, rows do not.
+
+        Examples
+        --------
+        >>> monitor = ModelMonitor(example=[{"age": n, "plan": "ab"[n % 2]} for n in range(90)])
+        >>> for age in range(90):
+        ...     monitor.log_prediction({"age": age, "plan": "b"}, prediction=0, latency=0.001)
+        >>> monitor.drift().verdict
+        'plan: b 50 % -> 100 %'
+        """
+        return self._drift.measure()
+
+    def follow_drift(self, windows: Windows) -> None:
+        """Judge the drift of the versions of a service.
+
+        Parameters
+        ----------
+        windows
+            Gives those that are live when the drift is asked for, each with its rows.
+        """
+        self._drift.follow(windows)
+
+    def ask_drift(self, elsewhere: Callable[[], Drift]) -> None:
+        """Let :meth:`drift` tell what is known elsewhere, where the rows are.
+
+        Parameters
+        ----------
+        elsewhere
+            Asks.
+        """
+        self._drift.ask(elsewhere)
 
     def attach(self, name: str, facts: Callable[[], Any]) -> None:
         """Let the statistics tell something else too.
@@ -226,6 +294,28 @@ class ModelMonitor(ReprMixin):
     def detach(self, name: str) -> None:
         """Tell it no more; what was not told is no error."""
         self._attached.pop(name, None)
+
+    def attached(self, name: str) -> Any:
+        """Return what else is told under a name; ``None`` if there is nothing to tell."""
+        facts = self._attached.get(name)
+        return None if facts is None else facts()
+
+    def export_grafana(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write a Grafana dashboard and Prometheus' alert rules for what ``/metrics`` tells.
+
+        Parameters
+        ----------
+        folder
+            Where to; it is made if it is missing.
+
+        Returns
+        -------
+        list of Path
+            The files.
+        """
+        from nbdeploy.monitoring.grafana import export  # noqa: PLC0415 -- for who asks only
+
+        return export(Path(folder))
 
     def errors(self) -> list[RecordedError]:
         """Return the last failures, at most 100, the oldest first."""
@@ -250,6 +340,8 @@ class ModelMonitor(ReprMixin):
         self._require_live()
         self._ledger.reset()
         self._error_log.clear()
+        self._drift.reset()
+        self.quality.reset()
 
     def snapshot(self) -> Snapshot:
         """Return what is known at this moment, as a value."""
@@ -294,6 +386,7 @@ class ModelMonitor(ReprMixin):
     def _of(cls, snapshot: Snapshot) -> ModelMonitor:
         monitor = cls()
         monitor._merged = snapshot
+        monitor._drift.ask(no_rows)
         return monitor
 
     def _require_live(self) -> None:

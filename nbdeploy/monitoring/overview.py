@@ -9,6 +9,7 @@ from nbdeploy.display.html import element, fragment
 from nbdeploy.display.members import members_element, members_of_report
 from nbdeploy.display.table import Table
 from nbdeploy.display.units import age, count, counted, duration, percent, rate
+from nbdeploy.monitoring.quality import quality_table
 
 __all__ = ["to_html", "to_text"]
 
@@ -29,6 +30,8 @@ def to_text(statistics: Mapping[str, Any]) -> str:
         lines += [_table(statistics).to_text(), _statuses(statistics)]
     if "members" in statistics:
         lines.append(_members(statistics).to_text())
+    if "quality" in statistics:
+        lines.append(quality_table(statistics["quality"]).to_text())
     return "\n".join([*lines, _now(statistics)])
 
 
@@ -41,6 +44,9 @@ def to_html(statistics: Mapping[str, Any]) -> str:
         table if has_requests else None,
         members_element(members_of_report(statistics["members"]))
         if "members" in statistics
+        else None,
+        element("div", quality_table(statistics["quality"]).element(), class_="nbd-scroll")
+        if "quality" in statistics
         else None,
         element("div", _statuses(statistics), class_="nbd-quiet") if has_requests else None,
         element("div", _now(statistics), class_="nbd-quiet"),

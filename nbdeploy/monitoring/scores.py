@@ -10,7 +10,15 @@ from typing import Any
 
 from nbdeploy.exceptions import SignatureError
 
-__all__ = ["ABSOLUTE_ERROR", "ACCURACY", "Metric", "Scores", "metric_for", "scored"]
+__all__ = [
+    "ABSOLUTE_ERROR",
+    "ACCURACY",
+    "METRICS",
+    "Metric",
+    "Scores",
+    "metric_for",
+    "scored",
+]
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ def _distance(prediction: Any, truth: Any) -> float:
 
 ACCURACY = Metric("accuracy", higher_is_better=True, of_row=_is_right)
 ABSOLUTE_ERROR = Metric("absolute error", higher_is_better=False, of_row=_distance)
+METRICS = (ACCURACY, ABSOLUTE_ERROR)
 
 
 def metric_for(predictions: Sequence[Any], *, has_classes: bool) -> Metric:
@@ -116,6 +125,10 @@ class Scores:
     def copy(self) -> Scores:
         """Give the scores as they are now."""
         return Scores(self.count, self.mean, self.variance)
+
+    def to_list(self) -> list[float]:
+        """Write count, mean and variance, for ``Scores(*...)`` in another process."""
+        return [self.count, self.mean, self.variance]
 
 
 def scored(predictions: Sequence[Any], truth: Sequence[Any], metric: Metric) -> list[float]:

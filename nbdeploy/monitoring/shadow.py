@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from collections import Counter, deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 from nbdeploy.models.equality import is_equal
 from nbdeploy.monitoring.statistics import LatencyHistogram
@@ -17,6 +18,7 @@ __all__ = ["Change", "ShadowLog", "ShadowReport"]
 
 _KEPT = 100
 _PAIRS = 1000
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,24 @@ class ShadowReport:
         """The share of rows with equal answers; ``None`` before the first."""
         return self.agreed / self.rows if self.rows else None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Write it as JSON values."""
+        return {**asdict(replace(self, latency=None)), "latency": self.latency.to_dict()}  # type: ignore[arg-type]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` wrote."""
+        return cls(
+            **{
+                **values,
+                "latency": LatencyHistogram.from_dict(values["latency"]),
+                "changes": tuple(Change(**change) for change in values["changes"]),
+                "pairs": tuple(
+                    (_hashable(a), _hashable(b), count) for a, b, count in values["pairs"]
+                ),
+            }
+        )
+
 
 class ShadowLog:
     """Collects what a shadow answers; any thread may tell it.
@@ -100,6 +120,9 @@ class ShadowLog:
 
     def __init__(self, version: str) -> None:
         self.version = version
+        self.number = next(_numbers)
+        """Names the log, in this process and in one that is told of it."""
+        self._elsewhere: ShadowReport | None = None
         self._lock = threading.Lock()
         self._requests = self._errors = self._dropped = self._rows = self._agreed = 0
         self._distance, self._distances = 0.0, 0
@@ -159,8 +182,14 @@ class ShadowLog:
         with self._lock:
             self._latency.add(latency)
 
+    def take(self, report: ShadowReport) -> None:
+        """Report from now on what a log elsewhere reported."""
+        self._elsewhere = report
+
     def report(self) -> ShadowReport:
         """Give what is known now."""
+        if self._elsewhere is not None:
+            return self._elsewhere
         with self._lock:
             latency = LatencyHistogram()
             latency.merge(self._latency)

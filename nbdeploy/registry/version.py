@@ -118,6 +118,12 @@ class ModelVersion(ReprMixin):
         return Signature.from_dict(written) if written else None
 
     @property
+    def baseline(self) -> Mapping[str, Any] | None:
+        """How its example was distributed, for ``Baseline.from_dict``; ``None`` without one."""
+        entry = self._kept.record.entry
+        return entry.baseline if entry else None
+
+    @property
     def model_type(self) -> str:
         """The name of the model's class."""
         entry = self._kept.record.entry

@@ -102,7 +102,8 @@ class ModelVersionControl(ReprMixin):
         description
             What is new, in a sentence.
         example
-            Rows that the model was fitted on, such as ``X_train``: what they look like is saved.
+            Rows that the model was fitted on, such as ``X_train``: what they look like is saved,
+            and how they are distributed, which ``monitor.drift()`` compares with what is asked.
         replace
             Save other content under a name that is taken. The old content stays on disk, see
             `revisions`.
@@ -110,6 +111,7 @@ class ModelVersionControl(ReprMixin):
             ``"joblib"``, ``"pickle"`` or ``"skops"``; the last needs no trust to be loaded.
         store_example
             Keep the first 32 rows of the example to warm the model up with. They are shown nowhere.
+            How the rows are distributed is counts and no rows, and is saved in any case.
 
         Raises
         ------

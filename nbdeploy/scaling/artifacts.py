@@ -39,6 +39,8 @@ class Artifact:
         What was saved. It has no name: nobody else opens it, and nothing of it is left behind.
     signature
         What its rows look like.
+    baseline
+        How they were distributed, where that is known.
     compile
         Whether few rows are answered by its compiled twin.
     transform_output
@@ -51,6 +53,7 @@ class Artifact:
     version: str
     file: IO[bytes] = field(repr=False)
     signature: dict[str, Any] = field(repr=False)
+    baseline: dict[str, Any] | None = field(repr=False)
     compile: bool
     transform_output: str = "default"
 
@@ -63,6 +66,7 @@ class Artifact:
             "named": self.named,
             "version": self.version,
             "signature": self.signature,
+            "baseline": self.baseline,
             "compile": self.compile,
             "transform_output": self.transform_output,
             "path": [str(Path(folder).absolute()) for folder in sys.path],
@@ -76,10 +80,13 @@ class Artifacts:
     ----------
     forget
         Called with the key of an artifact when nobody can ask its route any more, in any thread.
+    with_baseline
+        See `save_artifact`.
     """
 
-    def __init__(self, forget: Callable[[str], object]) -> None:
+    def __init__(self, forget: Callable[[str], object], *, with_baseline: bool = False) -> None:
         self._forget = forget
+        self._with_baseline = with_baseline
         self._lock = threading.Lock()
         self._of: weakref.WeakKeyDictionary[Route, Artifact] = weakref.WeakKeyDictionary()
         self._keys = itertools.count(1)
@@ -95,7 +102,9 @@ class Artifacts:
         with self._lock:
             artifact = self._of.get(route)
             if artifact is None:
-                artifact = self._of[route] = save_artifact(route, key=str(next(self._keys)))
+                key = str(next(self._keys))
+                artifact = save_artifact(route, key=key, with_baseline=self._with_baseline)
+                self._of[route] = artifact
                 weakref.finalize(route, self._forget, artifact.key).atexit = False
             return artifact
 
@@ -110,7 +119,7 @@ class Artifacts:
             self._of.clear()
 
 
-def save_artifact(route: Route, *, key: str) -> Artifact:
+def save_artifact(route: Route, *, key: str, with_baseline: bool = False) -> Artifact:
     """Save the model of a route.
 
     Parameters
@@ -119,12 +128,16 @@ def save_artifact(route: Route, *, key: str) -> Artifact:
         The route.
     key
         What the artifact is called.
+    with_baseline
+        Whether the process that loads it sees the rows itself.
 
     Raises
     ------
     ModelFileError
         If the model cannot be saved.
     """
+    has_baseline = with_baseline and route.drift is not None
+    baseline = route.drift.baseline().to_dict() if has_baseline and route.drift else None
     # Adapters that users registered exist only here: they travel instead of their models.
     is_usual = type(route.predictor) in {EstimatorPredictor, FunctionPredictor}
     data = dump_joblib(route.predictor.model if is_usual else route.predictor)  # type: ignore[attr-defined]
@@ -138,6 +151,7 @@ def save_artifact(route: Route, *, key: str) -> Artifact:
         version=route.version,
         file=file,
         signature=route.signature.to_dict(),
+        baseline=baseline,
         compile=isinstance(route.compiled, CompiledModel),
         transform_output=route.transform_output,
     )

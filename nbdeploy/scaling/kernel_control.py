@@ -32,6 +32,10 @@ class KernelControl:
         self._service = service
         self.replicas = ServiceReplicas(service, timeout=timeout, adopt=adopt)
 
+    def served(self) -> ModelService:
+        """Give the service: it is here."""
+        return self._service
+
     def bring(self, route: Route) -> None:
         """Let replicas load the model."""
         self.replicas.prepare(route)

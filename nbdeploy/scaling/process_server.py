@@ -11,12 +11,15 @@ import os
 import subprocess
 import sys
 import threading
+from collections import deque
 from contextlib import suppress
 from typing import Any, Self
 
 from nbdeploy.exceptions import StartupError, StoppedError
+from nbdeploy.monitoring.drift import Drift
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
-from nbdeploy.scaling.artifacts import Artifact, save_artifact
+from nbdeploy.scaling.artifacts import Artifact, Artifacts
+from nbdeploy.scaling.process_traffic import ProcessTraffic
 from nbdeploy.scaling.replica import ReplicaError, error_of
 from nbdeploy.serving.frames import Channel, ChannelClosedError
 from nbdeploy.serving.life_line import LifeLine
@@ -71,6 +74,11 @@ class ProcessServer:
         self._line: LifeLine | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._last: dict[str, Any] = {}
+        # Called while anything may be locked: the process is told with the next order.
+        self._forgotten: deque[str] = deque()
+        self._artifacts = Artifacts(self._forgotten.append, with_baseline=True)
+        self._brought: set[str] = set()
+        self._traffic = ProcessTraffic(service, self)
 
     def __repr__(self) -> str:
         state = "running" if self.running else "stopped"
@@ -116,7 +124,8 @@ class ProcessServer:
         StartupError
             The address cannot be bound, or the process did not start.
         """
-        artifact = save_artifact(self._service.route, key="1")
+        artifact = self._artifacts.of(self._service.route)
+        self._brought = {artifact.key}
         here, there = Channel.pair()
         line = LifeLine()
         end = line.take_other_end()
@@ -176,10 +185,34 @@ class ProcessServer:
     def pin_to_current_cell(self) -> None:
         """Do nothing: the process prints where this one's standard output goes."""
 
-    def bring(self, route: Route) -> None:
-        """Let the process answer with another model from now on."""
-        artifact = save_artifact(route, key="1")
-        self._ask({**artifact.order(), "do": "bring"}, artifact, timeout=_START_SECONDS)
+    def served(self) -> ProcessTraffic:
+        """Give what the traffic of the process is changed by."""
+        return self._traffic
+
+    def bring(self, route: Route) -> str:
+        """Let the process load a model, unless it has; give what it is called there."""
+        artifact = self._artifacts.of(route)
+        if artifact.key not in self._brought:
+            order = {**artifact.order(), "do": "bring", "forget": self._take_forgotten()}
+            self._ask(order, artifact, timeout=_START_SECONDS)
+            self._brought.add(artifact.key)
+        return artifact.key
+
+    def ask(self, document: dict[str, Any]) -> Any:
+        """Ask the process, and wait for its answer.
+
+        Raises
+        ------
+        StoppedError
+            If it is not there any more.
+        """
+        return self._ask(document)
+
+    def _take_forgotten(self) -> list[str]:
+        keys: list[str] = []
+        while self._forgotten:
+            keys.append(self._forgotten.popleft())
+        return keys
 
     def scale(self, replicas: int) -> int:
         """Have so many replicas, which are children of the process that serves."""
@@ -192,7 +225,10 @@ class ProcessServer:
 
     def monitor(self) -> ModelMonitor:
         """Give a read-only monitor with the counts of now."""
-        return ModelMonitor.merged([ModelMonitor.from_dict(self._ask({"do": "monitor"}))])
+        monitor = ModelMonitor.merged([ModelMonitor.from_dict(self._ask({"do": "monitor"}))])
+        # The rows stay where they are seen.
+        monitor.ask_drift(lambda: Drift.from_dict(self._ask({"do": "drift"})))
+        return monitor
 
     def errors(self) -> list[RecordedError]:
         """Return the last failed requests, with their tracebacks."""
@@ -258,6 +294,7 @@ class ProcessServer:
 
     def _end(self) -> None:
         channel, self._channel = self._channel, None
+        self._artifacts.close()
         if self._line is not None:
             self._line.cut()
         if channel is not None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from nbdeploy.exceptions import CorruptedModelError, NbdeployError
+from nbdeploy.models.baseline import Baseline
 from nbdeploy.models.manifest import digest_of
 from nbdeploy.models.pickle_formats import load_joblib
 from nbdeploy.models.signature import Signature
@@ -92,11 +93,13 @@ def route_of(frame: Frame) -> Route:
     if not hmac.compare_digest(digest_of(data), wanted["digest"]):
         message = f"The saved model is not {wanted['digest']}: nothing was loaded."
         raise CorruptedModelError(message)
+    baseline = wanted["baseline"]
     route = route_from_model(
         load_joblib(data),
         signature=Signature.from_dict(wanted["signature"]),
         digest=wanted["digest"],
         compile=wanted["compile"],
+        baseline=baseline and Baseline.from_dict(baseline),
         transform_output=wanted["transform_output"],
     )
     return replace(route, version=wanted["version"], digest=wanted["named"])

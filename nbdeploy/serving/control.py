@@ -6,18 +6,49 @@ pair of sockets that nobody else has. HTTP carries none of it: its routes only p
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nbdeploy.monitoring.monitor import ModelMonitor, RecordedError
 from nbdeploy.serving.routing import Route
 
-__all__ = ["Control"]
+if TYPE_CHECKING:
+    from nbdeploy.monitoring.contest import Contest
+    from nbdeploy.serving.traffic import Traffic
+
+__all__ = ["Control", "Served"]
+
+
+class Served(Protocol):
+    """What the traffic of a service is changed by."""
+
+    @property
+    def route(self) -> Route:
+        """The model in force."""
+        ...
+
+    @property
+    def contest(self) -> Contest | None:
+        """What each version did since the traffic was parted, or somebody asked for an id."""
+        ...
+
+    @property
+    def monitor(self) -> ModelMonitor:
+        """What was asked."""
+        ...
+
+    def set_traffic(self, traffic: Traffic, contest: Contest | None = None) -> None:
+        """Let other versions answer from now on; requests on their way keep the one they had."""
+        ...
 
 
 class Control(Protocol):
     """One running service."""
 
-    def bring(self, route: Route) -> None:
+    def served(self) -> Served:
+        """Give what the traffic is changed by."""
+        ...
+
+    def bring(self, route: Route) -> object:
         """Bring a model to where it is going to answer, before it takes over."""
         ...
 

@@ -92,11 +92,15 @@ class Inference:
         started = monitor.clock()
         try:
             question = route.question(method, request.rows)
+            drift = route.drift
+            kept = None if drift is None or not drift.takes() else drift.keep(question.rows)
             output = await self._answer(question, request.within)
         except BaseException:
             with monitor.observe(method, version=route.version, started=started):
                 raise
         monitor.answered(method, started=started, rows=question.size, version=route.version)
+        if drift is not None and kept is not None:
+            drift.add(kept, output if method == "predict" else None)
         return Prediction(output, route.version)
 
     async def _answer(self, question: Question, within: float | None) -> list[Any]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbdeploy.exceptions import DeadlineError, NbdeployError, PredictionError, RequestError
-from nbdeploy.monitoring.feedback import FeedbackLog
+from nbdeploy.monitoring.feedback import FeedbackLog, Probabilities
 from nbdeploy.serving.protocols.native import parse_json
 from nbdeploy.serving.routing import Route
 from nbdeploy.serving.traffic import Traffic, place_of
@@ -148,7 +148,10 @@ class Junction:
         output = prediction.output
         if request.method in _JUDGED:
             labels = output if request.method == "predict" else _likeliest(output, route)
-            prediction_id = self.feedback.remember(contest, route.version, labels)
+            classes = route.predictor.classes
+            # They are the output itself where it holds no probabilities of known labels.
+            chances = None if labels is output else Probabilities(output, classes or ())
+            prediction_id = self.feedback.remember(contest, route.version, labels, chances)
             prediction = prediction._replace(id=prediction_id)
         if self._shadow is not None:
             self._shadow.follow(request, output, prediction.id)

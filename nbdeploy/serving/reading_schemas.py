@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbdeploy.serving.error_schemas import ANY_ROUTE, READING, error_answers
+from nbdeploy.serving.metrics_route import METRICS_PATH
 
 __all__ = ["describe_readings"]
 
@@ -75,6 +76,9 @@ _ACCEPTED = {
 }
 
 
+_EXPOSITIONS = ("text/plain", "application/openmetrics-text")
+
+
 def describe_readings(document: dict[str, Any]) -> None:
     """Complete what FastAPI wrote of the routes that tell of a service."""
     for path, operations in document["paths"].items():
@@ -88,6 +92,14 @@ def describe_readings(document: dict[str, Any]) -> None:
                 }
                 continue
             operation["responses"].pop("422", None)
+            if path == METRICS_PATH:
+                operation.update(summary="What the monitor counted, for Prometheus", tags=["About"])
+                text = {kind: {"schema": _TEXT} for kind in _EXPOSITIONS}
+                operation["responses"] = {
+                    "200": {"description": "The metrics.", "content": text},
+                    **error_answers(path, ANY_ROUTE),
+                }
+                continue
             if known is None:
                 operation["responses"].update(error_answers(path, ANY_ROUTE))
                 continue

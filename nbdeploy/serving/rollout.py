@@ -13,7 +13,7 @@ from nbdeploy.display.html import element, fragment, visible
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.units import count, duration, percent
 from nbdeploy.exceptions import DeadlineError, NbdeployError, ServingError
-from nbdeploy.monitoring.contest import Arm, Contest
+from nbdeploy.monitoring.contest import Arm, Contest, no_news
 from nbdeploy.monitoring.experiment import compare_scores
 from nbdeploy.monitoring.scores import Metric
 from nbdeploy.monitoring.verdict import amount, unit_of
@@ -283,7 +283,7 @@ class Rollout(ReprMixin):
         self.state = state
         self.reason = reason
         if self._contest is not None:
-            self._contest.on_news = lambda: None
+            self._contest.on_news = no_news
         if state == "live" and self._on_live is not None and len(self.steps) > 1:
             threading.Thread(target=self._finish, name="nbdeploy-live", daemon=True).start()
         else:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbdeploy.exceptions import DeadlineError, NbdeployError, PredictionError, SignatureError
+from nbdeploy.models.baseline import Baseline
 from nbdeploy.models.compiled import (
     CompiledModel,
     Declined,
@@ -28,6 +29,8 @@ from nbdeploy.models.predictor import Predictor, is_of_scikit_learn, predictor_f
 from nbdeploy.models.quick_rows import QuickRows
 from nbdeploy.models.serializer import load_saved
 from nbdeploy.models.signature import Signature
+from nbdeploy.monitoring.drift_window import DriftWindow
+from nbdeploy.serving.drift_baseline import drift_window, read_baseline
 from nbdeploy.serving.thread_settings import chosen_output, prepare_call
 
 if TYPE_CHECKING:
@@ -81,6 +84,8 @@ class Route:
         Whether the model is code that nobody knows: it may sleep, or ask another server.
     runs_beside
         Whether several calls of the model may run at once.
+    drift
+        The latest rows beside the baseline; ``None`` without one.
     transform_output
         What its transformers give, as ``sklearn.set_config`` takes it.
     """
@@ -94,6 +99,7 @@ class Route:
     seconds: float = 0.0
     may_block: bool = True
     runs_beside: bool = False
+    drift: DriftWindow | None = None
     transform_output: str = "default"
 
     @cached_property
@@ -216,6 +222,7 @@ def route_from_model(
     digest: str = "",
     version: str | None = None,
     compile: bool = True,  # noqa: A002 -- what deploy() calls it
+    baseline: Baseline | None = None,
     transform_output: str | None = None,
 ) -> Route:
     """Make the route of a model in memory, and answer its example once.
@@ -237,6 +244,8 @@ def route_from_model(
         What answers carry; the start of the digest when ``None``.
     compile
         Answer few rows without scikit-learn's checks, where that is known to give the same.
+    baseline
+        How the rows were distributed; learned from `example` where that is given.
     transform_output
         What its transformers give; as scikit-learn is set in this thread when ``None``.
 
@@ -256,6 +265,7 @@ def route_from_model(
     trial = rehearsal if example is None else example
     compiled = _compile(model, signature, trial) if compile else NOT_COMPILED
     is_known = is_of_scikit_learn(model)
+    output = transform_output or chosen_output()
     route = Route(
         predictor,
         signature,
@@ -265,7 +275,8 @@ def route_from_model(
         compiled,
         may_block=isinstance(compiled, Declined) and not is_known,
         runs_beside=is_known and not _returns_often(model),
-        transform_output=transform_output or chosen_output(),
+        transform_output=output,
+        drift=drift_window(model, signature, baseline, example, transform_output=output),
     )
     route = replace(route, seconds=_warm_up(route, trial))
     # The members of an ensemble count what they are asked; the warm-up was no request.
@@ -330,6 +341,7 @@ def route_from_file(
             digest=saved.digest,
             version=saved.version,
             compile=compile,
+            baseline=read_baseline(saved.baseline),
         )
     except SignatureError as error:
         if known is None and example is None:
@@ -377,6 +389,7 @@ def route_from_version(
             digest=version.digest,
             version=version.version,
             compile=compile,
+            baseline=read_baseline(version.baseline),
         )
     except SignatureError as error:
         if signature is None and example is None:

@@ -22,6 +22,7 @@ from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.machine import usable_cpus
 from nbdeploy.models.predictor import METHODS
 from nbdeploy.models.signature import Signature
+from nbdeploy.monitoring.drift_window import DriftWindow
 from nbdeploy.monitoring.feedback import FeedbackLog
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.registry.recognition import is_model_version
@@ -37,6 +38,7 @@ from nbdeploy.serving.health import Health
 from nbdeploy.serving.inference import Inference
 from nbdeploy.serving.junction import Junction
 from nbdeploy.serving.lane import PredictionLane
+from nbdeploy.serving.metrics_route import add_metrics_route
 from nbdeploy.serving.protocol_lane import ProtocolLane
 from nbdeploy.serving.protocol_routes import Context, Endpoint, endpoints
 from nbdeploy.serving.protocols.error_shapes import in_shape_of
@@ -197,8 +199,9 @@ class ModelService:
         self.inference = Inference(
             monitor=self.monitor, batcher=self._batcher, name=self.name, route=route
         )
+        self.monitor.follow_drift(self._drift_windows)
         self._elsewhere: Elsewhere | None = None
-        self.feedback = FeedbackLog()
+        self.feedback = FeedbackLog(quality=self.monitor.quality)
         self._junction = Junction(self.inference, feedback=self.feedback, salt=self.name)
         self._described: tuple[object, dict[str, Any]] | None = None
         self.app = self._application()
@@ -313,6 +316,12 @@ class ModelService:
         kind = self.inference.route.predictor.model_type if self.inference.route else "loading"
         return f"<ModelService {self.name!r}: {kind}>"
 
+    def _drift_windows(self) -> list[tuple[str, DriftWindow | None]]:
+        """Give the versions that answer, each with the rows that it was asked lately."""
+        if self.inference.route is None:
+            return []
+        return [(each.version, each.drift) for each in self.routes]
+
     def _members(self) -> dict[str, Any] | None:
         """Tell what the members of an ensemble did."""
         route = self.inference.route
@@ -357,6 +366,7 @@ class ModelService:
         app.state.service = self
         add_reading_routes(app)
         add_feedback_route(app)
+        add_metrics_route(app)
         add_docs_routes(app)
         refuse_other_verbs(app)
         # All verbs, so that an unknown path is not found rather than "not allowed".

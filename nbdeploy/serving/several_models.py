@@ -19,6 +19,7 @@ from nbdeploy.serving.access_control import AccessControl
 from nbdeploy.serving.asgi import App, Receive, Scope, Send
 from nbdeploy.serving.errors import answer_of
 from nbdeploy.serving.health import Health
+from nbdeploy.serving.metrics_route import add_metrics_route
 from nbdeploy.serving.protocol_lane import ProtocolLane
 from nbdeploy.serving.protocol_routes import Context, endpoints
 from nbdeploy.serving.reading_routes import add_reading_routes, json_response
@@ -148,6 +149,7 @@ class SeveralModels:
         )
         app.state.service = self
         add_reading_routes(app)
+        add_metrics_route(app)
         app.router.routes.append(HttpRoute("/models/{name:path}", self._unknown, methods=_VERBS))
         app.router.routes.append(HttpRoute("/{method}", self._nameless, methods=_VERBS))
         return app

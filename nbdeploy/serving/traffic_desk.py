@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbdeploy.exceptions import ServingError, VersionError
+from nbdeploy.serving.control import Served
 from nbdeploy.serving.junction import contest_of
 from nbdeploy.serving.rehearsal import rehearse
 from nbdeploy.serving.routing import Route
-from nbdeploy.serving.service import ModelService
 from nbdeploy.serving.traffic import ROUTING_KEY, Traffic
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ class TrafficDesk:
     Parameters
     ----------
     service
-        The application.
+        What is served.
     example
         A few rows for rehearsals; ``None`` where none are kept.
     """
 
-    def __init__(self, service: ModelService, example: Any = None) -> None:
+    def __init__(self, service: Served, example: Any = None) -> None:
         self.example = example
         self._service = service
         # One change at a time; to rehearse may take long, and nothing else waits for it.
@@ -69,7 +69,7 @@ class TrafficDesk:
                 for route in past.traffic.all_routes()
             }
 
-    def replace(self, route: Route, example: Any = None, *, service: ModelService) -> None:
+    def replace(self, route: Route, example: Any = None, *, service: Served) -> None:
         """Send everything to a model, whatever it takes and answers.
 
         Parameters
@@ -79,7 +79,7 @@ class TrafficDesk:
         example
             Rows for the rehearsals of those that come after it.
         service
-            The application, which may be another one now.
+            What is served, which may be another one now.
         """
         with self._changing, self._lock:
             self._stop_rollout("another model was deployed")
