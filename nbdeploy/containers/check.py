@@ -93,7 +93,7 @@ def _rehearse(
             )
             findings += _version_findings(service.log())
             bar.update(0.9, "asks the example")
-            findings += _answer_findings(bundle, service)
+            findings += _answer_findings(bundle, service, timeout)
             memory = service.memory()
             findings.append(
                 Finding("green", "It was asked and is alive", detail=f"({file_size(memory)} used)")
@@ -133,20 +133,20 @@ def _version_findings(log: str) -> list[Finding]:
     ]
 
 
-def _answer_findings(bundle: Bundle, service: RehearsedService) -> list[Finding]:
+def _answer_findings(bundle: Bundle, service: RehearsedService, timeout: float) -> list[Finding]:
     saved = bundle.answers
     if not saved.rows:
         cure = "Pass example=X_test.head(): these rows are asked here and in the notebook."
         return [Finding("amber", "There are no rows to compare answers with", cure)]
     assert service.client is not None
-    findings = []
+    findings: list[Finding] = []
     kind = "made-up row" if saved.is_made_up else "example row"
     for method, expected in saved.answers.items():
         try:
             answer = service.client.call(method, saved.features)
         except NbdeployError as error:
-            findings += explain_log(service.log(), f"{method}() fails there: {error}")
-            continue
+            said = service.traceback_of(method, saved.body(), timeout)
+            return findings + explain_log(said, f"{method}() fails there: {error}")
         difference = explain_difference(answer, expected)
         if difference is None:
             what = f"{method}() of {counted(saved.rows, kind)} equals the notebook's"

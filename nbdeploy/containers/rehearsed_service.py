@@ -22,6 +22,14 @@ __all__ = ["RehearsedService"]
 _PORT = re.compile(r"listens on \S+, port (\d+)\.")
 _PAUSE = 0.05
 _GRACE = 15.0
+# The service tells callers only that the model raised. This tells what.
+_ASK_DIRECTLY = """
+import json, sys
+from nbdeploy.serving.routing import route_from_file
+path, digest, method = sys.argv[1:]
+route = route_from_file(path, trust=digest, compile=False)
+route.answer(method, route.signature.validate(json.load(sys.stdin)["features"]))
+"""
 
 
 class RehearsedService:
@@ -51,9 +59,11 @@ class RehearsedService:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
+        self._python, self._model, self._digest = python, model.resolve(), digest
+        self._folder = folder
         self._log = folder / "service.log"
         self._token = secrets.token_urlsafe(16)
-        command = [str(python), "-I", "-m", "nbdeploy", "serve", str(model.resolve())]
+        command = [str(python), "-I", "-m", "nbdeploy", "serve", str(self._model)]
         self._started = clock()
         with self._log.open("w") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- our own arguments, no shell
@@ -62,7 +72,7 @@ class RehearsedService:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env={**_essential(), "HOME": str(folder), "NBDEPLOY_TOKEN": self._token},
+                env={**self._environment(), "NBDEPLOY_TOKEN": self._token},
             )
         self.client: Client | None = None
 
@@ -92,6 +102,23 @@ class RehearsedService:
         """Return what it said."""
         return self._log.read_text(errors="replace")
 
+    def traceback_of(self, method: str, body: bytes, timeout: float) -> str:
+        """Ask the model without the service, and return what it raised; empty if it did not."""
+        command = [str(self._python), "-I", "-c", _ASK_DIRECTLY, str(self._model)]
+        try:
+            done = subprocess.run(  # noqa: S603 -- our own arguments, no shell
+                [*command, self._digest, method],
+                input=body,
+                capture_output=True,
+                timeout=timeout,
+                cwd=self._folder,
+                env=self._environment(),
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return ""
+        return done.stderr.decode(errors="replace") if done.returncode else ""
+
     def __enter__(self) -> Self:
         return self
 
@@ -109,6 +136,9 @@ class RehearsedService:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def _environment(self) -> dict[str, str]:
+        return {**_essential(), "HOME": str(self._folder)}
 
     def _is_ready(self) -> bool:
         if self.client is None:

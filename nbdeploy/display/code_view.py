@@ -64,6 +64,10 @@ class GeneratedFile(str):
         code = element("pre", _highlighted(self, self.name))
         return fragment(head, code, class_="nbd-file", sheet="code_view")
 
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        # IPython has a way of its own to show a str, which wins over the bundle's text.
+        printer.text(str(self))
+
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": self.to_html()}
 

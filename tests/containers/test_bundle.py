@@ -117,6 +117,14 @@ def test_files_are_shown_highlighted_and_downloaded_under_their_names(written):
         assert "nbd-keyword" in shown["text/html"] or "nbd-key" in shown["text/html"]
 
 
+def test_ipython_shows_the_text_as_it_is_and_not_as_a_quoted_one(written):
+    from IPython.core.formatters import DisplayFormatter
+
+    shown, _ = DisplayFormatter().format(written.compose)
+
+    assert shown["text/plain"] == str(written.compose)
+
+
 def test_the_card_tells_the_files_and_what_comes_next(written):
     html = written.to_html()
 

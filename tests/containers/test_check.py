@@ -67,6 +67,60 @@ print(json.dumps([report.light, str(report), report.startup_seconds, report.memo
     assert size > 20e6
 
 
+def test_a_file_that_is_read_while_predicting_is_missed_and_named(run_script):
+    said = run_script(
+        NOTEBOOK
+        + """
+from pathlib import Path
+Path("factor.txt").write_text("2.0")
+
+def scale(frame):
+    return frame * float(Path("factor.txt").read_text())
+
+careless = make_pipeline(FunctionTransformer(scale), LogisticRegression(max_iter=2000)).fit(X, y)
+with deploy(careless, name="iris", example=X) as service:
+    print(service.bundle("bundle").check(quick=True))
+"""
+    )
+
+    assert "✗ The model reads factor.txt, which is not there" in said
+    assert "Read the file in a cell" in said
+
+
+def test_a_file_beside_the_notebook_is_told_and_its_cure_works(run_script):
+    said = run_script(
+        """
+        import sys
+        from pathlib import Path
+        import cloudpickle
+        from sklearn.datasets import load_iris
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import FunctionTransformer
+        from nbdeploy import Bundle, ContainerError, ModelSerializer
+
+        Path("features.py").write_text("def double(frame):\\n    return frame * 2\\n")
+        sys.path.insert(0, ".")
+        import features
+
+        X, y = load_iris(return_X_y=True, as_frame=True)
+        line = LogisticRegression(max_iter=3000)
+        model = make_pipeline(FunctionTransformer(features.double), line).fit(X, y)
+        try:
+            Bundle.create(model, "bundle", example=X)
+        except ContainerError as error:
+            print(error)
+        cloudpickle.register_pickle_by_value(features)
+        bundle = Bundle.create(model, "bundle", example=X)
+        print(ModelSerializer.inspect(bundle.folder / bundle.model_file).globals)
+        """
+    )
+
+    assert "the module 'features', the file " in said
+    assert "cloudpickle.cloudpickle._make_function" in said
+    assert "features.double" not in said
+
+
 def test_an_answer_that_differs_is_red(bundle):
     path = bundle.folder / "rehearsal.json"
     saved = json.loads(path.read_text())
