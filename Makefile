@@ -54,11 +54,12 @@ bench-peers: $(VENV)/.for-test
 notebooks: $(VENV)/.for-test
 	$(BIN)/python notebooks/build.py
 
-# The picture in the README, of a real JupyterLab in Chromium.
+# The pictures in the README, of a real JupyterLab in Chromium.
 picture: $(VENV)/.for-test
-	$(BIN)/pytest tests/browser/test_readme_picture.py -k fits
+	$(BIN)/pytest tests/browser/test_readme_picture.py tests/browser/test_dashboard.py -k "fits or Light"
 	$(BIN)/python -c "from PIL import Image; \
-	  Image.open('build/screenshots/readme.png').convert('RGB').quantize(256, method=2).save('docs/card.png', optimize=True)"
+	  [Image.open(f'build/screenshots/{shot}.png').convert('RGB').quantize(256, method=2).save(f'docs/{name}.png', optimize=True) \
+	    for shot, name in (('readme', 'card'), ('dashboard-light', 'dashboard'))]"
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

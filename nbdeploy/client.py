@@ -209,6 +209,19 @@ class Client:
         except UnreachableError:
             return False
 
+    def page(self, path: str) -> str:
+        """Read what a service shows at a path: HTML or text.
+
+        Raises
+        ------
+        NbdeployError
+            If it refuses, or nobody answers.
+        """
+        response = self._request("GET", path)
+        if not response.is_success:
+            self._read(response)
+        return response.text
+
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
         session, self._session = self._session, None

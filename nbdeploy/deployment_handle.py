@@ -28,6 +28,7 @@ from nbdeploy.scaling.place import Server, start_service
 from nbdeploy.scaling.scaling_verbs import ScalingVerbs
 from nbdeploy.serving.addresses import address_of, browser_note, browser_page, surroundings
 from nbdeploy.serving.control import Control
+from nbdeploy.serving.dashboard_route import PANEL_PATH
 from nbdeploy.serving.routing import NOT_COMPILED, Route
 from nbdeploy.serving.security import LOGIN_PATH, AccessPolicy, is_loopback
 from nbdeploy.serving.service import ModelService
@@ -38,6 +39,7 @@ from nbdeploy.serving.traffic_verbs import TrafficVerbs
 
 if TYPE_CHECKING:
     from nbdeploy.containers.bundle import Bundle
+    from nbdeploy.dashboard import Dashboard
     from nbdeploy.registry.version import ModelVersion
     from nbdeploy.scaling.load_test import Target
     from nbdeploy.try_it import TryIt
@@ -177,6 +179,29 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
         path = f"{LOGIN_PATH.lstrip('/')}?code={self._control.issue_code()}"
         return BrowserLink(self.name, browser_page(self._address, path))
 
+    def dashboard(self) -> Dashboard:
+        """Show what the service does, live, in the running cell: ``service.dashboard()``.
+
+        Tiles, latency and throughput of the last five minutes, versions, predictions, drift and
+        errors are drawn anew every second, while cells run; buttons pause it, reset the window
+        and stop the service. The same is at ``/dashboard`` for a browser.
+
+        Returns
+        -------
+        Dashboard
+            As the last line of a cell it shows itself.
+        """
+        from nbdeploy.dashboard import Dashboard  # noqa: PLC0415 -- only here
+
+        self._require_running()
+        return Dashboard(
+            self.name,
+            lambda: self._client.page(PANEL_PATH),
+            reset=self.monitor.reset,
+            stop=self.stop,
+            is_running=lambda: self._server.running,
+        )
+
     def try_it(self) -> TryIt:
         """Show a form for one row; it needs no address, so it works wherever the notebook does."""
         self._require_running()
@@ -199,19 +224,10 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
         ContainerError
             If something cannot be packed, or the folder holds foreign files.
         """
-        from nbdeploy.containers.bundle import Bundle  # noqa: PLC0415 -- only here
-        from nbdeploy.containers.checked_values import service_name_from  # noqa: PLC0415 -- as above
+        from nbdeploy.containers.deployment_bundle import bundle_of  # noqa: PLC0415 -- only here
 
-        route = self._service.route
-        is_named = bool(route.version) and not route.digest.startswith(f"sha256:{route.version}")
-        known = {
-            "name": self.name,
-            "example": self._traffic.example,
-            "signature": route.signature,
-            "version": route.version if is_named else None,
-        }
-        place = folder or Path("build", service_name_from(self.name))
-        return Bundle.create(route.model, place, **{**known, **options})
+        known = {"name": self.name, "example": self._traffic.example}
+        return bundle_of(self._service.route, folder, **{**known, **options})
 
     def wait(self) -> None:
         """Block until the service is stopped or the cell is interrupted; it then goes on."""

@@ -426,7 +426,7 @@ def test_the_verbs_of_a_deployment_are_these_and_no_more():
 
     assert verbs | {"name"} == {
         "name", "service", "predict", "predict_proba", "url", "snippets", "open",
-        "stats", "monitor", "logs", "errors", "try_it", "wait", "stop",
+        "stats", "monitor", "logs", "errors", "dashboard", "try_it", "wait", "stop",
         "rollout", "rollback", "split", "shadow", "compare",
         "scale", "autoscale", "load_test", "bundle",
     }  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from nbdeploy.display.html import Html, element, fragment, visible
+from nbdeploy.display.html import Html, element, fragment, style, visible
 from nbdeploy.display.mime import ReprMixin
 
 __all__ = ["CheckReport", "Finding"]
@@ -105,7 +105,7 @@ class CheckReport(ReprMixin):
         )
         items = Html("".join(_item(finding) for finding in self.findings))
         listed = element("ul", items, class_="nbd-check")
-        return fragment(head, listed, class_="nbd-card", sheet="checklist")
+        return fragment(style("checklist.css"), head, listed, class_="nbd-card")
 
     def _verdict(self) -> str:
         return {

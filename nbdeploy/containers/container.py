@@ -17,11 +17,13 @@ from nbdeploy.display.mime import ReprMixin
 from nbdeploy.exceptions import ContainerError
 from nbdeploy.models.manifest import SUFFIX, Manifest
 from nbdeploy.models.signature import Signature
+from nbdeploy.serving.dashboard_route import PANEL_PATH
 from nbdeploy.serving.snippets import Snippets, make_snippets
 from nbdeploy.serving.token_file import remove_token, write_token
 
 if TYPE_CHECKING:
     from nbdeploy.containers.bundle import Bundle
+    from nbdeploy.dashboard import Dashboard
     from nbdeploy.scaling.capacity import Capacity
     from nbdeploy.scaling.load_result import LoadResult
     from nbdeploy.try_it import TryIt
@@ -44,7 +46,6 @@ _ELSEWHERE = {
     "errors": "Tracebacks stay in the container: see logs().",
     "bundle": "It was made of one: Bundle.open(folder).",
     "monitor": "stats() tells the same figures; the monitor itself is in the container.",
-    "dashboard": "stats() tells the same figures.",
 }
 
 
@@ -111,6 +112,18 @@ class Container(ReprMixin):
         """Return the address of its page; a browser asks for the token there."""
         return f"{self.url}/docs"
 
+    def dashboard(self) -> Dashboard:
+        """Show what it does, live, in the running cell; see `Deployment.dashboard`."""
+        from nbdeploy.dashboard import Dashboard  # noqa: PLC0415 -- only here
+
+        return Dashboard(
+            self.name,
+            lambda: self._client.page(PANEL_PATH),
+            reset=self._refuse_reset,
+            stop=self.stop,
+            is_running=self._is_running,
+        )
+
     def try_it(self) -> TryIt:
         """Show a form for one row."""
         from nbdeploy.try_it import TryIt  # noqa: PLC0415 -- only here
@@ -138,7 +151,7 @@ class Container(ReprMixin):
 
     def wait(self) -> None:
         """Block until the container ends or the cell is interrupted; it then goes on."""
-        while self._engine.inspect(self.name).get("State", {}).get("Running"):
+        while self._is_running():
             time.sleep(_PAUSE)
 
     def stop(self) -> int | None:
@@ -192,6 +205,13 @@ class Container(ReprMixin):
         rows = (Html(element("dt", label) + element("dd", value)) for label, value in facts)
         head = element("div", element("strong", self.name, class_="nbd-name"), class_="nbd-head")
         return fragment(head, element("dl", *rows), class_="nbd-card")
+
+    def _is_running(self) -> bool:
+        return bool(self._engine.inspect(self.name).get("State", {}).get("Running"))
+
+    def _refuse_reset(self) -> None:
+        message = "A container's figures start anew with it: bundle.run() replaces it."
+        raise ContainerError(message)
 
     def _ask(self, row: Any) -> tuple[Any, Mapping[Any, float]]:
         return self._client.predict([row])[0], {}
@@ -268,7 +288,7 @@ def _wait_until_ready(
     while clock() < end:
         if container._client.is_ready():  # noqa: SLF001 -- one unit
             return
-        if not engine.inspect(container.name).get("State", {}).get("Running"):
+        if not container._is_running():  # noqa: SLF001 -- as above
             raise ContainerError(_ended(engine, container.name))
         time.sleep(_PAUSE)
     message = f"{container.name!r} was not ready within {timeout:g} s. " + _said(

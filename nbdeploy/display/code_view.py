@@ -5,19 +5,19 @@ from __future__ import annotations
 import base64
 from typing import Any, Self
 
-from nbdeploy.display.html import Html, element, escape, fragment
+from nbdeploy.display.html import Html, element, escape, fragment, style
 
 __all__ = ["GeneratedFile"]
 
 # Kinds of tokens, the most special first, and the class that style.css colours.
 _CLASSES = (
-    ("Token.Comment", "nbd-comment"),
-    ("Token.Keyword", "nbd-keyword"),
-    ("Token.Name.Tag", "nbd-key"),
-    ("Token.Name.Attribute", "nbd-key"),
-    ("Token.Literal.Number", "nbd-number"),
-    ("Token.Literal", "nbd-text"),
-    ("Token.Operator", "nbd-keyword"),
+    ("Token.Comment", "nbd-code-comment"),
+    ("Token.Keyword", "nbd-code-keyword"),
+    ("Token.Name.Tag", "nbd-code-key"),
+    ("Token.Name.Attribute", "nbd-code-key"),
+    ("Token.Literal.Number", "nbd-code-number"),
+    ("Token.Literal", "nbd-code-text"),
+    ("Token.Operator", "nbd-code-keyword"),
 )
 _LANGUAGES = {"Dockerfile": "docker", ".yaml": "yaml", ".yml": "yaml", ".md": "markdown"}
 
@@ -62,7 +62,7 @@ class GeneratedFile(str):
         download = element("a", "Download", href=address, download=self.name)
         head = element("div", element("strong", self.name), " ", download, class_="nbd-file-head")
         code = element("pre", _highlighted(self, self.name))
-        return fragment(head, code, class_="nbd-file", sheet="code_view")
+        return fragment(style("code_view.css"), head, code, class_="nbd-file")
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         # IPython has a way of its own to show a str, which wins over the bundle's text.

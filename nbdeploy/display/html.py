@@ -8,7 +8,7 @@ import unicodedata
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["Html", "element", "escape", "fragment", "link", "visible"]
+__all__ = ["Html", "element", "escape", "fragment", "link", "style", "visible"]
 
 # What a reader cannot see or what turns the order of the text around it: controls, formats such
 # as marks and overrides of direction, lone surrogates (UTF-8 has none), separators of lines.
@@ -123,7 +123,7 @@ def link(url: str, text: object = None, **attributes: str | None) -> Html:
     return element("a", shown, href=url, target="_blank", rel="noopener", **attributes)
 
 
-def fragment(*children: object, class_: str = "", sheet: str | None = None) -> str:
+def fragment(*children: object, class_: str = "") -> str:
     """Wrap what one object shows: its root element, with the style that it needs.
 
     Parameters
@@ -132,17 +132,20 @@ def fragment(*children: object, class_: str = "", sheet: str | None = None) -> s
         As in :func:`element`.
     class_
         A class for the root, beside ``nbdeploy``.
-    sheet
-        A further style sheet of this package, for what few objects show.
     """
-    further = None if sheet is None else _style(sheet)
-    styles = (_style("style"), further)
-    return str(element("div", *styles, *children, class_=f"nbdeploy {class_}".rstrip()))
+    return str(element("div", style("style.css"), *children, class_=f"nbdeploy {class_}".rstrip()))
 
 
 @cache
-def _style(sheet: str) -> Html:
-    written = files("nbdeploy.display").joinpath(f"{sheet}.css").read_text(encoding="utf-8")
+def style(name: str) -> Html:
+    """Read one of the style sheets beside this module, without what a reader alone needs.
+
+    Parameters
+    ----------
+    name
+        ``"style.css"``, which every `fragment` has, or what one kind of them needs beside it.
+    """
+    written = files("nbdeploy.display").joinpath(name).read_text(encoding="utf-8")
     without_comments = re.sub(r"/\*.*?\*/", "", written, flags=re.DOTALL)
     packed = re.sub(r"\s*([{};:,])\s+|\s+(?=[{}])", r"\1", without_comments).strip()
     return Html(f"<style>{packed}</style>")

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from nbdeploy.monitoring.snapshot import Labels, Snapshot
 from nbdeploy.monitoring.statistics import Outcome, RecentRequests, Tally
+from nbdeploy.monitoring.timeline import Moment, Timeline
 
 __all__ = ["OTHER", "LabelValues", "Ledger", "labels_of"]
 
@@ -58,6 +59,7 @@ class Ledger:
         self._versions: set[str] = set()
         self._statuses: set[str] = set()
         self._recent = RecentRequests(self._started)
+        self._timeline = Timeline()
 
     def enter(self) -> None:
         """Count a request that begins and will wait."""
@@ -95,7 +97,9 @@ class Ledger:
                 groups.setdefault(each, []).extend(entries[at : at + _ENTRY])
             for each, group in groups.items():
                 self._tally(each, group)
-        self._recent.add_all(entries[0::_ENTRY])
+        ended = entries[0::_ENTRY]
+        self._recent.add_all(ended)
+        self._timeline.add_all(ended, entries[1::_ENTRY], entries[2::_ENTRY])
         self._window = (self._window + entries)[-self.window_size * _ENTRY :]
 
     def _tally(self, labels: LabelValues, entries: list[Any]) -> None:
@@ -131,6 +135,12 @@ class Ledger:
             window=tally, series=series, in_flight=in_flight, uptime=uptime, rates=(rate,)
         )
         return snapshot, latencies
+
+    def timeline(self) -> list[Moment]:
+        """Return what ended in the last minutes, in short stretches."""
+        with self._lock:
+            self._count()
+            return self._timeline.moments(self.clock())
 
     def reset(self) -> None:
         """Forget everything but the requests in flight, and start the uptime anew."""

@@ -21,6 +21,7 @@ from nbdeploy.monitoring.statistics import Outcome
 
 if TYPE_CHECKING:
     from nbdeploy.monitoring.drift import Drift
+    from nbdeploy.monitoring.timeline import Moment
 
 __all__ = ["ModelMonitor", "Observation", "RecordedError"]
 
@@ -231,6 +232,16 @@ class ModelMonitor(ReprMixin):
         attached = {name: facts() for name, facts in self._attached.items()}
         told = {name: facts for name, facts in attached.items() if facts is not None}
         return snapshot.statistics(latencies) | told
+
+    def timeline(self) -> list[Moment]:
+        """Return what ended in the last five minutes, in stretches of two seconds.
+
+        Returns
+        -------
+        list of Moment
+            The oldest first; none before the first request. A merged copy has none.
+        """
+        return [] if self._merged is not None else self._ledger.timeline()
 
     def drift(self) -> Drift:
         """Compare the latest rows and predictions with those that the model was made of.

@@ -29,6 +29,7 @@ from nbdeploy.registry.recognition import is_model_version
 from nbdeploy.serving.access_control import AccessControl
 from nbdeploy.serving.asgi import Receive, Scope, Send
 from nbdeploy.serving.batching import MAX_BATCH_ROWS, MicroBatcher
+from nbdeploy.serving.dashboard_route import add_dashboard_routes
 from nbdeploy.serving.direct_lane import DirectLane
 from nbdeploy.serving.docs_page import add_docs_routes
 from nbdeploy.serving.elsewhere import Elsewhere
@@ -245,6 +246,10 @@ class ModelService:
         """The models that answer now, each its share."""
         return tuple(self._junction.traffic().routes)
 
+    def traffic(self) -> Traffic | None:
+        """Tell who answers which share; ``None`` while the model loads."""
+        return None if self.inference.route is None else self._junction.traffic()
+
     @property
     def contest(self) -> Contest | None:
         """What each version did since the traffic was parted, or somebody asked for an id."""
@@ -368,6 +373,7 @@ class ModelService:
         add_feedback_route(app)
         add_metrics_route(app)
         add_docs_routes(app)
+        add_dashboard_routes(app)
         refuse_other_verbs(app)
         # All verbs, so that an unknown path is not found rather than "not allowed".
         for path in dict.fromkeys(endpoint.path for endpoint in app.spoken):

@@ -114,7 +114,7 @@ def test_files_are_shown_highlighted_and_downloaded_under_their_names(written):
         shown = file._repr_mimebundle_()
         assert shown["text/plain"] == str(file)
         assert f'download="{file.name}"' in shown["text/html"]
-        assert "nbd-keyword" in shown["text/html"] or "nbd-key" in shown["text/html"]
+        assert "nbd-code-key" in shown["text/html"]
 
 
 def test_ipython_shows_the_text_as_it_is_and_not_as_a_quoted_one(written):

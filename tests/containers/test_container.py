@@ -102,6 +102,7 @@ def test_a_running_one_answers_counts_and_stops(written, model, fake_docker):
             assert container.stats()["total_predictions"] == 2
             assert container.health() == "healthy"
             assert container.logs() == ["line"]
+            assert "requests/s" in container.dashboard().to_html()
             assert container.try_it().row == service.try_it().row
         assert container.stop() == 0
 

@@ -12,7 +12,16 @@ from nbdeploy import ModelService
 from nbdeploy.serving.routing import route_from_model
 from nbdeploy.serving.security import OPEN_PATHS
 
-PAGES = {"/", "/docs", "/docs/assets/{name}", "/openapi.json", "/{method}"}
+PAGES = {
+    "/dashboard",
+    "/dashboard/panel",
+    "/dashboard/refresh.js",
+    "/",
+    "/docs",
+    "/docs/assets/{name}",
+    "/openapi.json",
+    "/{method}",
+}
 X, Y = load_iris(return_X_y=True)
 FRAME = pd.DataFrame(
     {
