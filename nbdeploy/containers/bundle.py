@@ -37,6 +37,7 @@ from nbdeploy.models.manifest import SUFFIX
 if TYPE_CHECKING:
     from nbdeploy.containers.check_report import CheckReport
     from nbdeploy.containers.container import Container
+    from nbdeploy.models.baseline import Baseline
     from nbdeploy.models.signature import Signature
 
 __all__ = ["Bundle"]
@@ -98,6 +99,7 @@ class Bundle(ReprMixin):
         name: str | None = None,
         example: Any = None,
         signature: Signature | None = None,
+        baseline: Baseline | None = None,
         version: str | None = None,
         trust: Any = None,
         store_example: bool = True,
@@ -128,6 +130,9 @@ class Bundle(ReprMixin):
             `check` asks them again.
         signature
             What a row looks like, where that is known already.
+        baseline
+            What the rows of the training looked like, where that is known already: the container
+            tells how far its rows are from them.
         version
             What answers carry; the start of the digest when ``None``.
         trust
@@ -158,7 +163,14 @@ class Bundle(ReprMixin):
         image = checked_image(default_base_image() if base_image is None else base_image)
         port, labels = checked_port(port), checked_labels(labels)
         environment = checked_environment(environment)
-        made = pack_model(model, example=example, signature=signature, version=version, trust=trust)
+        made = pack_model(
+            model,
+            example=example,
+            signature=signature,
+            baseline=baseline,
+            version=version,
+            trust=trust,
+        )
         called = service_name_from(name or made.suggested_name)
         found = imports_of(made.packed.data, made.packed.entry.format, made.model)
         lock = with_hashes(lock_for(found.modules, requirements), wanted=hashes)

@@ -34,6 +34,7 @@ def bundle_of(
         "name": name,
         "example": example,
         "signature": route.signature,
+        "baseline": None if route.drift is None else route.drift.baseline(),
         "version": route.version if is_named else None,
     }
     place = folder or Path("build", service_name_from(name))

@@ -8,6 +8,7 @@ from typing import Any
 
 from nbdeploy.containers.saved_answers import SavedAnswers, answers_of
 from nbdeploy.exceptions import ContainerError, SignatureError
+from nbdeploy.models.baseline import Baseline
 from nbdeploy.models.loading import load_admitted
 from nbdeploy.models.manifest import Entry, Manifest
 from nbdeploy.models.native_formats import ENDINGS
@@ -58,7 +59,13 @@ class PackedModel:
 
 
 def pack_model(
-    model: Any, *, example: Any, signature: Signature | None, version: str | None, trust: Trust
+    model: Any,
+    *,
+    example: Any,
+    signature: Signature | None,
+    baseline: Baseline | None,
+    version: str | None,
+    trust: Trust,
 ) -> PackedModel:
     """Turn a model, the path of one or a version into what a bundle holds.
 
@@ -82,6 +89,8 @@ def pack_model(
         loaded, packed = model, pack(model, example=None if signature else example)
     if signature is not None:
         packed = replace(packed, entry=replace(packed.entry, signature=signature.to_dict()))
+    if baseline is not None:
+        packed = replace(packed, entry=replace(packed.entry, baseline=baseline.to_dict()))
     route = _route(loaded, packed.entry, example)
     entry = replace(packed.entry, signature=route.signature.to_dict(), hmac=None)
     return PackedModel(loaded, Packed(packed.data, entry).named(version), route, name)

@@ -17,6 +17,7 @@ from nbdeploy import (
     deploy,
 )
 from nbdeploy.display.code_view import GeneratedFile
+from nbdeploy.models.manifest import Manifest
 
 X, y = load_iris(return_X_y=True, as_frame=True)
 
@@ -71,6 +72,10 @@ def test_a_deployment_bundles_what_it_serves(model, tmp_path):
         assert bundle.digest == service.service.route.digest
         assert bundle.answers.rows > 1
         assert bundle.folder == tmp_path / "b"
+        text = (bundle.folder / "model" / "model.joblib.manifest.json").read_bytes()
+        entry = Manifest.from_json(text).entries[0]
+        # The container can tell how far its rows are from those of the training.
+        assert entry.baseline == service.service.route.drift.baseline().to_dict()
 
 
 def test_a_saved_model_and_a_version_keep_their_bytes(model, tmp_path):
