@@ -10,10 +10,12 @@ import pytest
 from sklearn.datasets import load_iris
 
 from nbdeploy import Bundle, ContainerError
+from nbdeploy.containers import check
 from nbdeploy.containers.check import explain_log
 from nbdeploy.containers.check_report import CheckReport, Finding
 from nbdeploy.containers.clean_environment import locked_versions
 from nbdeploy.containers.rehearsed_service import RehearsedService
+from nbdeploy.exceptions import PredictionError
 
 X, y = load_iris(return_X_y=True, as_frame=True)
 
@@ -67,6 +69,7 @@ print(json.dumps([report.light, str(report), report.startup_seconds, report.memo
     assert size > 20e6
 
 
+@pytest.mark.acceptance
 def test_a_file_that_is_read_while_predicting_is_missed_and_named(run_script):
     said = run_script(
         NOTEBOOK
@@ -121,17 +124,52 @@ def test_a_file_beside_the_notebook_is_told_and_its_cure_works(run_script):
     assert "features.double" not in said
 
 
-def test_an_answer_that_differs_is_red(bundle):
+class Answering:
+    """A service that answers what a test wants."""
+
+    def __init__(self, said="", **answers):
+        self.client = self
+        self._said, self._answers = said, answers
+
+    def call(self, method, features):
+        answer = self._answers[method]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def traceback_of(self, method, body, timeout):
+        assert json.loads(body)["features"]
+        return self._said
+
+
+def test_an_answer_that_differs_is_red(written):
+    saved = written.answers.answers
+    service = Answering(predict=[*saved["predict"][:-1], 77], predict_proba=saved["predict_proba"])
+
+    differs, equals = check._answer_findings(written, service, timeout=1)
+
+    assert (differs.light, equals.light) == ("red", "green")
+    assert differs.text == "predict() differs from the notebook's: at [29]: 77 is not 2"
+    assert equals.text == "predict_proba() of 30 example rows equals the notebook's"
+
+
+def test_a_model_that_raises_there_is_asked_why(written):
+    said = "FileNotFoundError: [Errno 2] No such file or directory: 'rates.csv'"
+    service = Answering(said, predict=PredictionError("predict() raised FileNotFoundError."))
+
+    (finding,) = check._answer_findings(written, service, timeout=1)
+
+    assert finding.text == "The model reads rates.csv, which is not there"
+
+
+def test_without_rows_nothing_is_compared(bundle):
     path = bundle.folder / "rehearsal.json"
-    saved = json.loads(path.read_text())
-    saved["answers"]["predict"][3] = 77
-    path.write_text(json.dumps(saved))
+    path.write_text(json.dumps({"rows": 0, "is_made_up": True, "features": [], "answers": {}}))
 
-    report = bundle.check(quick=True)
+    (finding,) = check._answer_findings(bundle, Answering(), timeout=1)
 
-    assert not report.ok
-    assert "predict() differs from the notebook's: at [3]: 0 is not 77" in str(report)
-    assert "predict_proba() of 30 example rows equals the notebook's" in str(report)
+    assert finding.light == "amber"
+    assert "example=" in finding.cure
 
 
 def test_another_version_than_that_of_the_lock_is_red(bundle):
@@ -154,9 +192,7 @@ def test_another_python_is_red(bundle):
     assert not report.ok
 
 
-def test_a_path_and_a_dataset_of_this_machine_are_amber(bundle, monkeypatch):
-    from nbdeploy.containers import check
-
+def test_a_path_and_a_dataset_of_this_machine_are_amber():
     facts = {"paths": [sys.executable], "datasets": {"train": 5_000_000}, "complete": False}
     findings = list(check._static_findings(facts))
 
