@@ -27,6 +27,8 @@ Tell = Callable[[float, str], object]
 
 _COMMANDS = ("docker", "podman")
 _PATIENCE = 60.0
+# Lines that can be read; and Podman writes images whose health check is kept.
+_BUILDERS = {"BUILDKIT_PROGRESS": "plain", "BUILDAH_FORMAT": "docker"}
 _KEPT_LINES = 40
 # `Step 3/9 : RUN ...` of the classic builder, `STEP 3/9: RUN ...` of Podman,
 # `#7 [build 3/6] RUN ...` or `#7 [3/6] RUN ...` of BuildKit.
@@ -49,12 +51,13 @@ class Engine:
     def __init__(self, command: str) -> None:
         self.command = command
 
-    def version(self) -> str | None:
-        """Ask the engine for its version; ``None`` if none answers."""
+    def answers(self) -> bool:
+        """Tell whether there is an engine behind the command, and this user may use it."""
         try:
-            return self.call("version", "--format", "{{.Server.Version}}").strip() or None
+            self.call("ps", "--quiet")
         except ContainerError:
-            return None
+            return False
+        return True
 
     def build(self, folder: Path, image: str, *, progress: Tell) -> None:
         """Build an image, and tell the steps as the engine reports them.
@@ -150,7 +153,7 @@ class Engine:
                 stdin=subprocess.DEVNULL,
                 text=True,
                 errors="replace",
-                env={**os.environ, "BUILDKIT_PROGRESS": "plain"},
+                env={**os.environ, **_BUILDERS},
             )
         except OSError as error:
             message = f"{self.command} cannot be started: {error}"
@@ -220,7 +223,7 @@ def find_engine() -> Engine:
     installed = [command for command in map(shutil.which, _COMMANDS) if command is not None]
     for command in installed:
         engine = Engine(command)
-        if engine.version() is not None:
+        if engine.answers():
             return engine
     if not installed:
         message = f"Neither docker nor podman is installed here. {_STILL}"
