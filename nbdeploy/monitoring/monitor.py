@@ -20,6 +20,7 @@ from nbdeploy.monitoring.snapshot import Snapshot
 from nbdeploy.monitoring.statistics import Outcome
 
 if TYPE_CHECKING:
+    from nbdeploy.monitoring.alerts import Alert, AlertEvent, Watch
     from nbdeploy.monitoring.drift import Drift
     from nbdeploy.monitoring.timeline import Moment
 
@@ -85,6 +86,8 @@ class ModelMonitor(ReprMixin):
         self.quality = QualityLog()
         """What is told of it once the truth about predictions comes."""
         self.attach("quality", self.quality.report)
+        self._watch: Watch | None = None
+        self._wall_clock = wall_clock
         self._drift = DriftDesk()
         if example is not None:
             self._drift.learn(example)
@@ -232,6 +235,55 @@ class ModelMonitor(ReprMixin):
         attached = {name: facts() for name, facts in self._attached.items()}
         told = {name: facts for name, facts in attached.items() if facts is not None}
         return snapshot.statistics(latencies) | told
+
+    def alert(self, when: str, then: Callable[[AlertEvent], object]) -> Alert:
+        """Call a function once when something goes wrong, and once when it has recovered.
+
+        Parameters
+        ----------
+        when
+            A number of :meth:`get_statistics`, a sign, a limit, and how long it must hold:
+            ``"p95 > 0.2 for 1m"``, ``"error_rate >= 0.05"``; ``"drift > 0 for 5m"`` counts the
+            columns that have drifted, ``"silence > 60"`` the seconds since the last request.
+        then
+            Called with an `AlertEvent`, in a thread of its own; what it raises is logged.
+
+        Returns
+        -------
+        Alert
+            ``events``, and ``stop()``. It ends with the service.
+
+        Raises
+        ------
+        ServingError
+            If `when` is no condition.
+        TypeError
+            If this monitor is a merged copy.
+
+        Examples
+        --------
+        >>> monitor = ModelMonitor()
+        >>> monitor.alert("error_rate > 0.05 for 1m", print)
+        <Alert 'error_rate > 0.05 for 1m': quiet>
+        """
+        from nbdeploy.monitoring.alerts import Alert, Condition, Watch  # noqa: PLC0415 -- only here
+
+        self._require_live()
+        alert = Alert(when, Condition.parse(when, self.get_statistics()), then)
+        if self._watch is None:
+            clock = self._ledger.clock
+            self._watch = Watch(self, clock=clock, wall_clock=self._wall_clock)
+        self._watch.add(alert)
+        return alert
+
+    def silence(self) -> float:
+        """Return the seconds since the last request ended, or since the start before the first."""
+        return self._ledger.silence()
+
+    def close(self) -> None:
+        """Look at no alert any more; what was counted stays."""
+        if self._watch is not None:
+            self._watch.end()
 
     def timeline(self) -> list[Moment]:
         """Return what ended in the last five minutes, in stretches of two seconds.
