@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbdeploy.client import Client
+    from nbdeploy.containers.bundle import Bundle
+    from nbdeploy.containers.docker import DockerConfig
     from nbdeploy.deployment import Deployment, deploy, deployments, stop_all
     from nbdeploy.exceptions import (
         ClusterError,
@@ -31,10 +33,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AutoScaler",
+    "Bundle",
     "Client",
     "ClusterError",
     "ContainerError",
     "Deployment",
+    "DockerConfig",
     "Ensemble",
     "LoadBalancer",
     "ModelFileError",
@@ -58,8 +62,10 @@ __all__ = [
 
 _HOMES = {
     "AutoScaler": "nbdeploy.scaling.autoscaler",
+    "Bundle": "nbdeploy.containers.bundle",
     "Client": "nbdeploy.client",
     "Deployment": "nbdeploy.deployment",
+    "DockerConfig": "nbdeploy.containers.docker",
     "Ensemble": "nbdeploy.models.ensemble.ensemble",
     "LoadBalancer": "nbdeploy.scaling.load_balancer",
     "ModelMonitor": "nbdeploy.monitoring.monitor",
