@@ -18,7 +18,7 @@ from nbdeploy.display.table import Table
 from nbdeploy.exceptions import ServingError
 
 if TYPE_CHECKING:
-    from nbdeploy.monitoring.monitor import ModelMonitor
+    from nbdeploy.monitoring.alert_verbs import AlertVerbs
 
 __all__ = ["Alert", "AlertEvent", "Condition", "Watch"]
 
@@ -237,7 +237,7 @@ class Watch:
 
     def __init__(
         self,
-        monitor: ModelMonitor,
+        monitor: AlertVerbs,
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.monitoring import overview
-from nbdeploy.monitoring.drift_desk import DriftDesk, Windows, no_rows
+from nbdeploy.monitoring.alert_verbs import AlertVerbs
+from nbdeploy.monitoring.drift_desk import DriftDesk, no_rows
+from nbdeploy.monitoring.drift_verbs import DriftVerbs
 from nbdeploy.monitoring.error_log import ErrorLog, RecordedError
 from nbdeploy.monitoring.ledger import Ledger, labels_of
 from nbdeploy.monitoring.observation import Observation
@@ -20,8 +22,6 @@ from nbdeploy.monitoring.snapshot import Snapshot
 from nbdeploy.monitoring.statistics import Outcome
 
 if TYPE_CHECKING:
-    from nbdeploy.monitoring.alerts import Alert, AlertEvent, Watch
-    from nbdeploy.monitoring.drift import Drift
     from nbdeploy.monitoring.timeline import Moment
 
 __all__ = ["ModelMonitor", "Observation", "RecordedError"]
@@ -30,7 +30,7 @@ __all__ = ["ModelMonitor", "Observation", "RecordedError"]
 _LONGEST = 1e9
 
 
-class ModelMonitor(ReprMixin):
+class ModelMonitor(DriftVerbs, AlertVerbs, ReprMixin):
     """Counts predictions, their latencies and their errors.
 
     The summary of :meth:`get_statistics` is taken over one window: the last ``window_size``
@@ -86,7 +86,6 @@ class ModelMonitor(ReprMixin):
         self.quality = QualityLog()
         """What is told of it once the truth about predictions comes."""
         self.attach("quality", self.quality.report)
-        self._watch: Watch | None = None
         self._wall_clock = wall_clock
         self._drift = DriftDesk()
         if example is not None:
@@ -236,55 +235,6 @@ class ModelMonitor(ReprMixin):
         told = {name: facts for name, facts in attached.items() if facts is not None}
         return snapshot.statistics(latencies) | told
 
-    def alert(self, when: str, then: Callable[[AlertEvent], object]) -> Alert:
-        """Call a function once when something goes wrong, and once when it has recovered.
-
-        Parameters
-        ----------
-        when
-            A number of :meth:`get_statistics`, a sign, a limit, and how long it must hold:
-            ``"p95 > 0.2 for 1m"``, ``"error_rate >= 0.05"``; ``"drift > 0 for 5m"`` counts the
-            columns that have drifted, ``"silence > 60"`` the seconds since the last request.
-        then
-            Called with an `AlertEvent`, in a thread of its own; what it raises is logged.
-
-        Returns
-        -------
-        Alert
-            ``events``, and ``stop()``. It ends with the service.
-
-        Raises
-        ------
-        ServingError
-            If `when` is no condition.
-        TypeError
-            If this monitor is a merged copy.
-
-        Examples
-        --------
-        >>> monitor = ModelMonitor()
-        >>> monitor.alert("error_rate > 0.05 for 1m", print)
-        <Alert 'error_rate > 0.05 for 1m': quiet>
-        """
-        from nbdeploy.monitoring.alerts import Alert, Condition, Watch  # noqa: PLC0415 -- only here
-
-        self._require_live()
-        alert = Alert(when, Condition.parse(when, self.get_statistics()), then)
-        if self._watch is None:
-            clock = self._ledger.clock
-            self._watch = Watch(self, clock=clock, wall_clock=self._wall_clock)
-        self._watch.add(alert)
-        return alert
-
-    def silence(self) -> float:
-        """Return the seconds since the last request ended, or since the start before the first."""
-        return self._ledger.silence()
-
-    def close(self) -> None:
-        """Look at no alert any more; what was counted stays."""
-        if self._watch is not None:
-            self._watch.end()
-
     def timeline(self) -> list[Moment]:
         """Return what ended in the last five minutes, in stretches of two seconds.
 
@@ -294,53 +244,6 @@ class ModelMonitor(ReprMixin):
             The oldest first; none before the first request. A merged copy has none.
         """
         return [] if self._merged is not None else self._ledger.timeline()
-
-    def drift(self) -> Drift:
-        """Compare the latest rows and predictions with those that the model was made of.
-
-        It is computed when it is asked for, never while a request is answered: some milliseconds,
-        and half a second more the first time.
-
-        Returns
-        -------
-        Drift
-            A table with a verdict in words for every column of every live version; see there for
-            the tests, their thresholds and the rate of false alarms.
-
-        Raises
-        ------
-        TypeError
-            If this monitor is a merged copy: counts add up, rows do not.
-
-        Examples
-        --------
-        >>> monitor = ModelMonitor(example=[{"age": n, "plan": "ab"[n % 2]} for n in range(90)])
-        >>> for age in range(90):
-        ...     monitor.log_prediction({"age": age, "plan": "b"}, prediction=0, latency=0.001)
-        >>> monitor.drift().verdict
-        'plan: b 50 % -> 100 %'
-        """
-        return self._drift.measure()
-
-    def follow_drift(self, windows: Windows) -> None:
-        """Judge the drift of the versions of a service.
-
-        Parameters
-        ----------
-        windows
-            Gives those that are live when the drift is asked for, each with its rows.
-        """
-        self._drift.follow(windows)
-
-    def ask_drift(self, elsewhere: Callable[[], Drift]) -> None:
-        """Let :meth:`drift` tell what is known elsewhere, where the rows are.
-
-        Parameters
-        ----------
-        elsewhere
-            Asks.
-        """
-        self._drift.ask(elsewhere)
 
     def attach(self, name: str, facts: Callable[[], Any]) -> None:
         """Let the statistics tell something else too.
