@@ -27,7 +27,10 @@ __all__ = [
 ]
 
 #: What a container is told when it starts and never carries.
-SECRETS = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|PRIVATE|API_?KEY", re.IGNORECASE)
+SECRETS = re.compile(
+    r"(?:^|_)(?:TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|PRIVATE_?KEY|API_?KEY|ACCESS_?KEY)(?:_|$)",
+    re.IGNORECASE,
+)
 
 _SHOWN = 80
 _MOST_NAME = 63

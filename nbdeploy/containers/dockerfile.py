@@ -112,7 +112,6 @@ class Dockerfile:
         command = ["serve", served] + (["--trust", self.digest] if self.digest else [])
         return [
             Instruction("FROM", self.base_image, "What runs."),
-            *(Instruction("LABEL", _pairs(self.labels)) for _ in range(bool(self.labels))),
             *self._system(),
             Instruction("WORKDIR", APP),
             Instruction("COPY", f"--from=build {ENVIRONMENT} {ENVIRONMENT}"),
@@ -121,6 +120,8 @@ class Dockerfile:
                 f"{self.model} {self.model}.manifest.json {APP}/model/",
                 "The manifest tells whether the file is whole, and what a row looks like.",
             ),
+            # One label is the digest of the model: above, it would copy all packages again.
+            *([Instruction("LABEL", _pairs(self.labels))] if self.labels else []),
             Instruction("ENV", _pairs(self._variables(served))),
             Instruction("USER", USER, "A number and not root: it owns nothing in the image."),
             Instruction("EXPOSE", str(self.port)),

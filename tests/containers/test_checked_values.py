@@ -106,6 +106,11 @@ def test_a_secret_is_not_written_into_a_file(name):
     assert "hunter2" not in str(refused.value)
 
 
+def test_a_name_that_only_sounds_like_one_is_taken():
+    for name in ("TOKENIZERS_PARALLELISM", "KEYBOARD", "SECRETARY"):
+        assert name in DockerConfig.generate_compose_file("a", "b", environment={name: "1"})
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../m", "a/../../b", "", ".", "a//b", "-r", "~"])
 def test_a_path_stays_in_the_folder_that_is_built(path):
     with pytest.raises(ContainerError, match="below the folder that is built"):

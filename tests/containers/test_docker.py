@@ -118,6 +118,13 @@ def test_the_image_is_built_in_stages_and_runs_as_nobody():
     assert copied == ["requirements.txt", "wheels/", "--from=build", "model.joblib"]
 
 
+def test_nothing_that_changes_with_the_model_stands_above_the_packages(written):
+    above = written.dockerfile.partition("COPY --from=build")[0]
+
+    assert "LABEL" in written.dockerfile
+    assert written.digest not in above
+
+
 def test_only_plain_instructions_that_every_builder_takes():
     text = DockerConfig.generate_dockerfile("requirements.txt", "model.joblib")
 

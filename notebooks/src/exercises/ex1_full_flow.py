@@ -166,7 +166,8 @@ bundle.dockerfile
 
 # %%
 # solution
-again = ["COPY", "ENV", "USER", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"]
+again = ["COPY", "LABEL", "ENV", "USER", "EXPOSE", "STOPSIGNAL"]
+again += ["HEALTHCHECK", "ENTRYPOINT", "CMD"]
 
 # %%
 check("ex1.6", again, bundle)
