@@ -1,5 +1,5 @@
 # `make demo` and `make test` need Python 3.11+ and make; each sets up what it needs in .venv.
-.PHONY: demo lab test lint acceptance bench bench-peers notebooks picture clean
+.PHONY: demo lab test lint test-containers acceptance bench bench-peers notebooks picture clean
 .DELETE_ON_ERROR:
 
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -27,6 +27,14 @@ lint: $(VENV)/.for-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# A Docker engine of its own in build/engine, as root, with `apt-get install docker.io mmdebstrap`; or
+# the one that DOCKER_HOST names. Where there is none the tests are skipped and say so.
+ENGINE := build/engine
+test-containers: $(VENV)/.for-test
+	@host=$${DOCKER_HOST:-$$(tests/containers/engine/start.sh $(ENGINE) $(BIN)/python || true)}; \
+	DOCKER_HOST=$$host $(BIN)/pytest -rs -m 'containers and not acceptance' tests/containers; \
+	code=$$?; tests/containers/engine/stop.sh $(ENGINE); exit $$code
 
 acceptance: $(VENV)/.for-test $(VENV)/.for-torch
 	$(BIN)/pytest -m acceptance -rs

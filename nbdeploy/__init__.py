@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbdeploy.client import Client
+    from nbdeploy.containers.bundle import Bundle
+    from nbdeploy.containers.docker import DockerConfig
     from nbdeploy.containers.kubernetes import KubernetesDeployer
     from nbdeploy.deployment import Deployment, deploy, deployments, stop_all
     from nbdeploy.exceptions import (
@@ -32,10 +34,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AutoScaler",
+    "Bundle",
     "Client",
     "ClusterError",
     "ContainerError",
     "Deployment",
+    "DockerConfig",
     "Ensemble",
     "KubernetesDeployer",
     "LoadBalancer",
@@ -60,8 +64,10 @@ __all__ = [
 
 _HOMES = {
     "AutoScaler": "nbdeploy.scaling.autoscaler",
+    "Bundle": "nbdeploy.containers.bundle",
     "Client": "nbdeploy.client",
     "Deployment": "nbdeploy.deployment",
+    "DockerConfig": "nbdeploy.containers.docker",
     "Ensemble": "nbdeploy.models.ensemble.ensemble",
     "KubernetesDeployer": "nbdeploy.containers.kubernetes",
     "LoadBalancer": "nbdeploy.scaling.load_balancer",

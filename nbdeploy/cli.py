@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +20,7 @@ __all__ = ["main"]
 
 _FAILED = 1
 _INTERRUPTED = 130
+_GRACE = 8  # seconds for requests in flight; Docker kills after 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,15 +106,26 @@ def _add_serve(commands: Any) -> None:
         description="Serve a saved model over HTTP until interrupted. The token is read from the "
         "environment variable NBDEPLOY_TOKEN.",
     )
-    serve.add_argument("path", type=Path, metavar="PATH", help="a file written by save_model()")
+    model = os.environ.get("NBDEPLOY_MODEL")
+    serve.add_argument(
+        "path",
+        type=Path,
+        metavar="PATH",
+        nargs="?" if model else None,
+        default=model,
+        help="a file written by save_model(); may be left out where NBDEPLOY_MODEL names one",
+    )
     serve.add_argument(
         "--host",
-        default="127.0.0.1",
-        help="address to listen on (default: %(default)s); any other than this "
+        default=os.environ.get("NBDEPLOY_HOST") or "127.0.0.1",
+        help="address to listen on (default: NBDEPLOY_HOST, or 127.0.0.1); any other than this "
         "machine needs a token or --no-token",
     )
     serve.add_argument(
-        "--port", type=_port, default=8000, help="0 for any free one (default: %(default)s)"
+        "--port",
+        type=_port,
+        default=_port_of_environment(),
+        help="0 for any free one (default: what the platform tells, NBDEPLOY_PORT, or 8000)",
     )
     serve.add_argument("--name", help="what the service is called (default: the file's stem)")
     serve.add_argument(
@@ -123,8 +137,9 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument(
         "--no-token",
         action="store_true",
+        default=os.environ.get("NBDEPLOY_NO_TOKEN") == "1",
         help="answer whoever can reach the port: for a container behind something "
-        "that authenticates",
+        "that authenticates; NBDEPLOY_NO_TOKEN=1 says the same",
     )
     serve.add_argument(
         "--allowed-host",
@@ -174,7 +189,7 @@ def _serve(options: argparse.Namespace) -> int:
         service.app,
         http=http_protocol(direct=service.app.direct),
         access_log=False,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=_GRACE,
         server_header=False,
         proxy_headers=False,
         ws="none",
@@ -190,9 +205,19 @@ def _serve(options: argparse.Namespace) -> int:
     listener = bind_listener(options.host, options.port or None)
     port = listener.getsockname()[1]
     _tell(f"nbdeploy: {service.name} listens on {options.host}, port {port}. Ctrl+C stops it.")
+    # Told to end by whoever started it, it ends well: uvicorn would raise the signal once more.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: None)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(server.serve(sockets=[listener]))
     return _FAILED if service.health.has_failed else 0
+
+
+def _port_of_environment() -> str:
+    """Find the port that a platform wants: Vertex AI, then SageMaker, then our own variable."""
+    names = ("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT", "NBDEPLOY_PORT")
+    told = (os.environ.get(name) for name in names)
+    return next((port for port in told if port), "8000")
 
 
 def _port(text: str) -> int:

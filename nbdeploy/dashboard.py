@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ from nbdeploy.exceptions import NbdeployError
 __all__ = ["Dashboard"]
 
 REFRESH_SECONDS = 1.0
+# A cell that is run again leaves the dashboard of before without a place to be drawn in.
+_MOST_OF_ONE_SERVICE = 4
+_live: dict[str, deque[Dashboard]] = {}
 
 
 class Dashboard(ReprMixin):
@@ -72,8 +76,12 @@ class Dashboard(ReprMixin):
             return
         from IPython.display import display  # noqa: PLC0415 -- in a kernel it is imported already
 
-        display(self._buttons())  # type: ignore[no-untyped-call]
+        display(_Buttons(self._buttons()))  # type: ignore[no-untyped-call]
         self._handle = display(_Shown(self), display_id=True)  # type: ignore[no-untyped-call]
+        others = _live.setdefault(self.name, deque())
+        others.append(self)
+        while len(others) > _MOST_OF_ONE_SERVICE:
+            others.popleft().close()
         self._thread = threading.Thread(target=self._run, name="nbdeploy-dashboard", daemon=True)
         self._thread.start()
 
@@ -158,6 +166,19 @@ class Dashboard(ReprMixin):
         else:
             if self._is_running():
                 self.refresh()
+
+
+class _Buttons:
+    """Buttons where a front end has widgets; a line of text elsewhere."""
+
+    def __init__(self, widget: Any) -> None:
+        self._widget = widget
+
+    def __repr__(self) -> str:
+        return "Pause, Reset window and Stop service: buttons while the kernel runs"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        return {**self._widget._repr_mimebundle_(**kwargs), "text/plain": repr(self)}
 
 
 class _Shown(ReprMixin):

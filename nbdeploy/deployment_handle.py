@@ -38,6 +38,7 @@ from nbdeploy.serving.traffic_desk import TrafficDesk
 from nbdeploy.serving.traffic_verbs import TrafficVerbs
 
 if TYPE_CHECKING:
+    from nbdeploy.containers.bundle import Bundle
     from nbdeploy.dashboard import Dashboard
     from nbdeploy.registry.version import ModelVersion
     from nbdeploy.scaling.load_test import Target
@@ -207,6 +208,26 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
         from nbdeploy.try_it import TryIt  # noqa: PLC0415 -- only here
 
         return TryIt(self.name, self._service.signature, self._ask)
+
+    def bundle(self, folder: str | os.PathLike[str] | None = None, **options: Any) -> Bundle:
+        """Write the model with all that serving it needs into a folder that builds an image.
+
+        Parameters
+        ----------
+        folder
+            Where to; ``build/NAME`` when ``None``.
+        options
+            See `Bundle.create`.
+
+        Raises
+        ------
+        ContainerError
+            If something cannot be packed, or the folder holds foreign files.
+        """
+        from nbdeploy.containers.deployment_bundle import bundle_of  # noqa: PLC0415 -- only here
+
+        known = {"name": self.name, "example": self._traffic.example}
+        return bundle_of(self._service.route, folder, **{**known, **options})
 
     def wait(self) -> None:
         """Block until the service is stopped or the cell is interrupted; it then goes on."""

@@ -12,7 +12,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 import nbdeploy
-from nbdeploy import Client, ModelSerializer
+from nbdeploy import Client, ModelSerializer, cli
 from nbdeploy.cli import main
 
 X, Y = load_iris(return_X_y=True)
@@ -80,6 +80,35 @@ def test_serve_answers_until_it_is_told_to_stop(path):
     assert info["name"] == "flowers"
     assert f"flowers listens on 127.0.0.1, port {served.port}." in said
     assert "Traceback" not in said
+    # An engine of containers takes anything but 0 for a failure.
+    assert served.process.returncode == 0
+
+
+def test_serve_finds_in_the_environment_what_a_platform_cannot_pass(path, monkeypatch):
+    monkeypatch.setenv("NBDEPLOY_MODEL", str(path))
+    monkeypatch.setenv("NBDEPLOY_HOST", "0.0.0.0")
+    monkeypatch.setenv("NBDEPLOY_PORT", "8001")
+
+    plain = cli._parser().parse_args(["serve"])
+    assert (plain.path, plain.host, plain.port, plain.no_token) == (path, "0.0.0.0", 8001, False)
+    assert cli._parser().parse_args(["serve", "other", "--port", "1"]).port == 1
+
+    monkeypatch.setenv("NBDEPLOY_NO_TOKEN", "1")
+    monkeypatch.setenv("SAGEMAKER_BIND_TO_PORT", "8080")
+    assert cli._parser().parse_args(["serve"]).port == 8080
+    assert cli._parser().parse_args(["serve"]).no_token
+
+    monkeypatch.setenv("AIP_HTTP_PORT", "8090")
+    assert cli._parser().parse_args(["serve"]).port == 8090
+
+
+def test_serve_in_a_container_refuses_to_start_without_a_token(path, capsys, monkeypatch):
+    monkeypatch.setenv("NBDEPLOY_MODEL", str(path))
+    monkeypatch.setenv("NBDEPLOY_HOST", "0.0.0.0")
+    monkeypatch.delenv("NBDEPLOY_TOKEN", raising=False)
+
+    assert main(["serve"]) == 1
+    assert "--no-token" in capsys.readouterr().err
 
 
 def test_serve_asks_for_the_token_of_the_environment(path):

@@ -428,7 +428,7 @@ def test_the_verbs_of_a_deployment_are_these_and_no_more():
         "name", "service", "predict", "predict_proba", "url", "snippets", "open",
         "stats", "monitor", "logs", "errors", "dashboard", "try_it", "wait", "stop",
         "rollout", "rollback", "split", "shadow", "compare",
-        "scale", "autoscale", "load_test",
+        "scale", "autoscale", "load_test", "bundle",
     }  # fmt: skip
     keywords = list(inspect.signature(deploy).parameters.values())[1:]
     assert all(each.kind is each.KEYWORD_ONLY for each in keywords)

@@ -15,7 +15,7 @@ import cloudpickle
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["NotebookUnpickler", "dump_with_code", "names_of_notebook"]
+__all__ = ["NotebookUnpickler", "dump_with_code", "names_of_notebook", "travelling_modules"]
 
 _NOTEBOOK = "__main__."
 _CLOUDPICKLE = "cloudpickle.cloudpickle"
@@ -31,6 +31,14 @@ def names_of_notebook(names: Iterable[str]) -> list[str]:
     ['add_ratios']
     """
     return [name.removeprefix(_NOTEBOOK) for name in names if name.startswith(_NOTEBOOK)]
+
+
+def travelling_modules() -> set[str]:
+    """Name the modules whose code travels: the notebook's, and what the user registered.
+
+    ``cloudpickle.register_pickle_by_value(module)`` is for a file beside the notebook.
+    """
+    return {_NOTEBOOK.rstrip("."), *cloudpickle.list_registry_pickle_by_value()}
 
 
 def dump_with_code(model: Any) -> bytes:

@@ -10,7 +10,7 @@ import joblib
 
 from nbdeploy.exceptions import ModelFileError
 from nbdeploy.models.array_payload import WRAPPER
-from nbdeploy.models.notebook_code import NotebookUnpickler, dump_with_code, names_of_notebook
+from nbdeploy.models.notebook_code import NotebookUnpickler, dump_with_code, travelling_modules
 from nbdeploy.models.pickle_globals import pickle_globals
 from nbdeploy.models.unpicklable import find_unpicklable
 
@@ -57,10 +57,12 @@ def _dump(model: Any, dump: Any, *, is_joblib: bool) -> bytes:
 
 
 def _needs_code(data: bytes, *, is_joblib: bool) -> bool:
-    if b"__main__" not in data:
+    modules = travelling_modules()
+    if not any(module.encode() in data for module in modules):
         return False
     names = pickle_globals(data, is_joblib=is_joblib)
-    return names is None or bool(names_of_notebook(names))
+    starts = tuple(f"{module}." for module in modules)
+    return names is None or any(name.startswith(starts) for name in names)
 
 
 def _dump_with_code(model: Any) -> bytes:

@@ -136,6 +136,13 @@ class Ledger:
         )
         return snapshot, latencies
 
+    def silence(self) -> float:
+        """Return the seconds since the last request ended; since the start if there was none."""
+        with self._lock:
+            self._count()
+            latest = self._window[-_ENTRY] if self._window else self._started
+            return max(0.0, self.clock() - latest)
+
     def timeline(self) -> list[Moment]:
         """Return what ended in the last minutes, in short stretches."""
         with self._lock:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.monitoring import overview
-from nbdeploy.monitoring.drift_desk import DriftDesk, Windows, no_rows
+from nbdeploy.monitoring.alert_verbs import AlertVerbs
+from nbdeploy.monitoring.drift_desk import DriftDesk, no_rows
+from nbdeploy.monitoring.drift_verbs import DriftVerbs
 from nbdeploy.monitoring.error_log import ErrorLog, RecordedError
 from nbdeploy.monitoring.ledger import Ledger, labels_of
 from nbdeploy.monitoring.observation import Observation
@@ -20,7 +22,6 @@ from nbdeploy.monitoring.snapshot import Snapshot
 from nbdeploy.monitoring.statistics import Outcome
 
 if TYPE_CHECKING:
-    from nbdeploy.monitoring.drift import Drift
     from nbdeploy.monitoring.timeline import Moment
 
 __all__ = ["ModelMonitor", "Observation", "RecordedError"]
@@ -29,7 +30,7 @@ __all__ = ["ModelMonitor", "Observation", "RecordedError"]
 _LONGEST = 1e9
 
 
-class ModelMonitor(ReprMixin):
+class ModelMonitor(DriftVerbs, AlertVerbs, ReprMixin):
     """Counts predictions, their latencies and their errors.
 
     The summary of :meth:`get_statistics` is taken over one window: the last ``window_size``
@@ -85,6 +86,7 @@ class ModelMonitor(ReprMixin):
         self.quality = QualityLog()
         """What is told of it once the truth about predictions comes."""
         self.attach("quality", self.quality.report)
+        self._wall_clock = wall_clock
         self._drift = DriftDesk()
         if example is not None:
             self._drift.learn(example)
@@ -242,53 +244,6 @@ class ModelMonitor(ReprMixin):
             The oldest first; none before the first request. A merged copy has none.
         """
         return [] if self._merged is not None else self._ledger.timeline()
-
-    def drift(self) -> Drift:
-        """Compare the latest rows and predictions with those that the model was made of.
-
-        It is computed when it is asked for, never while a request is answered: some milliseconds,
-        and half a second more the first time.
-
-        Returns
-        -------
-        Drift
-            A table with a verdict in words for every column of every live version; see there for
-            the tests, their thresholds and the rate of false alarms.
-
-        Raises
-        ------
-        TypeError
-            If this monitor is a merged copy: counts add up, rows do not.
-
-        Examples
-        --------
-        >>> monitor = ModelMonitor(example=[{"age": n, "plan": "ab"[n % 2]} for n in range(90)])
-        >>> for age in range(90):
-        ...     monitor.log_prediction({"age": age, "plan": "b"}, prediction=0, latency=0.001)
-        >>> monitor.drift().verdict
-        'plan: b 50 % -> 100 %'
-        """
-        return self._drift.measure()
-
-    def follow_drift(self, windows: Windows) -> None:
-        """Judge the drift of the versions of a service.
-
-        Parameters
-        ----------
-        windows
-            Gives those that are live when the drift is asked for, each with its rows.
-        """
-        self._drift.follow(windows)
-
-    def ask_drift(self, elsewhere: Callable[[], Drift]) -> None:
-        """Let :meth:`drift` tell what is known elsewhere, where the rows are.
-
-        Parameters
-        ----------
-        elsewhere
-            Asks.
-        """
-        self._drift.ask(elsewhere)
 
     def attach(self, name: str, facts: Callable[[], Any]) -> None:
         """Let the statistics tell something else too.

@@ -47,7 +47,7 @@ class Timeline:
     >>> timeline = Timeline()
     >>> timeline.add_all([10.0, 10.5, 13.0], [0.02, 0.02, 0.04], ["ok", "ok", "error"])
     >>> [(moment.age, moment.requests, moment.errors) for moment in timeline.moments(14.0)]
-    [(4.0, 1.0, 0.0), (2.0, 0.5, 0.5)]
+    [(4.0, 1.0, 0.0), (2.0, 0.5, 0.5), (0.0, 0.0, 0.0)]
     """
 
     def __init__(self) -> None:

@@ -314,6 +314,7 @@ class ModelService:
     def close(self) -> None:
         """End the threads that predict."""
         self._batcher.close()
+        self.monitor.close()
         self._junction.close()
 
     def __repr__(self) -> str:

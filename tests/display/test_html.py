@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbdeploy.display.html import Html, element, escape, fragment, link, visible
+from nbdeploy.display.html import style as style_sheet
 from tests.hostile import HOSTILE, Parsed, assert_harmless, assert_visible
 
 every_hostile = pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
@@ -71,6 +72,15 @@ def test_no_hostile_address_becomes_a_link(hostile):
     parsed = assert_harmless(link(hostile))
     assert parsed.tags == ["span"]
     assert parsed.text == visible(hostile)
+
+
+@pytest.mark.parametrize("sheet", ["code_view", "checklist"])
+def test_a_further_sheet_touches_nothing_else_either(sheet):
+    written = style_sheet(f"{sheet}.css")
+    selectors = re.findall(r"([^{}]+)\{", written.removeprefix("<style>"))
+    assert len(selectors) > 4
+    assert all(".nbdeploy" in selector for selector in ",".join(selectors).split(","))
+    assert len(written) < 2_000
 
 
 def test_a_fragment_brings_a_style_that_touches_nothing_else():

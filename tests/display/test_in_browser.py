@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from nbdeploy import DockerConfig
+from nbdeploy.containers.check_report import CheckReport, Finding
 from nbdeploy.display.card import ServiceCard
 from nbdeploy.monitoring.comparison import compare_contest
 from nbdeploy.monitoring.contest import Contest
@@ -111,12 +113,34 @@ def comparison():
     return compare_contest(contest).to_html()
 
 
+def container_files():
+    dockerfile = DockerConfig.generate_dockerfile(
+        "requirements.txt", "model/model.joblib", environment={"OMP_NUM_THREADS": "1"}
+    )
+    compose = DockerConfig.generate_compose_file("churn", "churn:1.1", memory="512m")
+    return dockerfile.to_html() + compose.to_html()
+
+
+def check_report():
+    findings = (
+        Finding("green", "30 packages install into an empty environment", detail="(391 MB)"),
+        Finding("amber", "A function of the notebook carries 'train' along", "Let it use rows."),
+        Finding("red", "The module 'xgboost' is missing there", 'requirements=["xgboost"]'),
+    )
+    return CheckReport("churn", findings).to_html()
+
+
+def container_cards():
+    return container_files() + check_report()
+
+
 @pytest.mark.parametrize(
     ("theme", "scheme"),
     [("light", "light"), ("light", "dark"), ("dark", "light"), (None, "light"), (None, "dark")],
 )
 def test_all_text_is_readable_in_every_theme(open_page, theme, scheme):
     html = card() + card(state="stopped", browser_url=None) + monitor() + comparison()
+    html += container_cards()
     page = open_page(html, theme=theme, scheme=scheme)
     contrasts = page.evaluate(CONTRASTS)
     assert len(contrasts) > 40
@@ -133,12 +157,28 @@ def test_a_theme_of_jupyterlab_wins_over_the_colours_of_the_system(open_page):
 def test_nothing_is_wider_than_a_narrow_cell(open_page, theme):
     word = HOSTILE["long word"]
     hostile = card(name=word, version=word, who_may_call=word, curl=word, notes=(word,), url=word)
-    page = open_page(hostile + card() + monitor() + comparison(), theme=theme, width=600)
+    page = open_page(
+        hostile + card() + monitor() + comparison() + container_cards(), theme=theme, width=600
+    )
     assert page.evaluate("document.documentElement.scrollWidth") <= 600
     inside = "e => Math.max(...[...e.children].map(c => c.getBoundingClientRect().right))"
     for root in page.locator(".nbdeploy").all():
         box = root.bounding_box()
         assert root.evaluate(inside) <= box["x"] + box["width"]
+
+
+def test_a_generated_file_is_coloured_and_downloaded_under_its_name(open_page, chromium):
+    page = open_page(container_files())
+
+    colours = page.locator("pre span").evaluate_all(
+        "all => all.map(e => getComputedStyle(e).color)"
+    )
+    assert len(set(colours)) >= 4
+    for name, text in (("Dockerfile", "FROM python:"), ("compose.yaml", "services:")):
+        with page.expect_download() as download:
+            page.locator(f'a[download="{name}"]').click()
+        assert download.value.suggested_filename == name
+        assert text in Path(download.value.path()).read_text()
 
 
 def test_one_click_selects_the_whole_call(open_page):

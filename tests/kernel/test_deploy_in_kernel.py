@@ -176,3 +176,29 @@ def test_a_token_in_a_notebook_is_in_no_output(fresh_kernel):
     assert not any("hush-hush-token" in str(cell) for cell in shown)
     assert "X-API-Key: $(cat " in shown[0].html[0]
     fresh_kernel.run("stop_all()")
+
+
+def test_a_cell_of_a_dashboard_may_be_run_again_and_again(kernel):
+    kernel.run(
+        "from sklearn.dummy import DummyClassifier\n"
+        "from nbdeploy import deploy\n"
+        "dummy = DummyClassifier().fit([[0.0], [1.0]], [0, 1])\n"
+        "watched = deploy(dummy, name='watched', example=[[0.0], [1.0]])"
+    )
+    for _ in range(7):
+        kernel.run("dashboard = watched.dashboard()\ndashboard.show()")
+    kernel.run("import threading, time")
+    count = "sum(each.name == 'nbdeploy-dashboard' for each in threading.enumerate())"
+    kernel.run(
+        f"deadline = time.time() + 10\nwhile {count} > 4 and time.time() < deadline:\n"
+        "    time.sleep(0.05)"
+    )
+    assert kernel.run(count).results == ["4"]
+    kernel.run("watched.stop()")
+    kernel.run(
+        f"deadline = time.time() + 10\nwhile {count} and time.time() < deadline:\n"
+        "    time.sleep(0.05)"
+    )
+
+    assert kernel.run(count).results == ["0"]
+    assert kernel.run("'Stopped' in dashboard.to_html()").results == ["True"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 
 import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -160,5 +161,7 @@ def test_one_client_too_many_is_answered_503(connect):
     while not answer.endswith(b"answered"):  # the server learns of the free place in a moment
         assert time.monotonic() < end, answer
         client = connect()
-        client.sendall(REQUEST)
-        answer = client.recv(65536)
+        # Who is one too many still may be reset while it sends.
+        with suppress(ConnectionError):
+            client.sendall(REQUEST)
+            answer = client.recv(65536)
