@@ -77,13 +77,16 @@ def pod_spec(
 def _container(
     image: str, port: int, resources: Resources, environment: Mapping[str, str], secret: str | None
 ) -> dict[str, Any]:
+    told = {**environment, "NBDEPLOY_PORT": str(port)}
+    if secret is None:
+        told["NBDEPLOY_NO_TOKEN"] = "1"  # noqa: S105 -- it says that there is none
     env: list[dict[str, Any]] = [
-        {"name": name, "value": value} for name, value in sorted(environment.items())
+        {"name": name, "value": value} for name, value in sorted(told.items())
     ]
     if secret is not None:
         source = {"secretKeyRef": {"name": secret, "key": "token"}}
         env.append({"name": "NBDEPLOY_TOKEN", "valueFrom": source})
-    container: dict[str, Any] = {
+    return {
         "name": "model",
         "image": image,
         "imagePullPolicy": "IfNotPresent",
@@ -102,9 +105,6 @@ def _container(
         },
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 -- of the container
     }
-    if secret is None:
-        container["args"] = ["serve", "--no-token"]
-    return container
 
 
 def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:

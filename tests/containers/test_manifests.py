@@ -138,6 +138,17 @@ def test_the_pod_may_as_little_as_restricted_asks():
     assert pod["terminationGracePeriodSeconds"] > pause + FULL.drain
 
 
+def test_the_image_is_told_its_port_and_whether_callers_need_a_token():
+    told = []
+    for made in (replace(PLAIN, port=9000, env={"NBDEPLOY_PORT": "1"}), FULL):
+        (container,) = by_kind(made)["Deployment"]["spec"]["template"]["spec"]["containers"]
+        told.append({each["name"]: each.get("value", "from") for each in container["env"]})
+    open_to_all, guarded = told
+    assert open_to_all == {"NBDEPLOY_PORT": "9000", "NBDEPLOY_NO_TOKEN": "1"}
+    assert guarded["NBDEPLOY_TOKEN"] == "from"
+    assert "NBDEPLOY_NO_TOKEN" not in guarded
+
+
 def test_every_selector_finds_the_pods_and_holds_no_version():
     kinds = by_kind(FULL)
     labels = kinds["Deployment"]["spec"]["template"]["metadata"]["labels"]
