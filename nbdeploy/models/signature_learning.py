@@ -151,11 +151,13 @@ def _in_order(frame: pd.DataFrame, model: Any) -> pd.DataFrame:
         _check_width(frame.shape[1], model)
         return frame
     labels = [str(label) for label in frame.columns]
-    if tuple(label.replace(" ", "_") for label in labels) == names:
-        # LightGBM remembers names without their spaces, and takes both.
-        return frame
-    extra = tuple(label for label in labels if label not in names)
-    missing = tuple(name for name in names if name not in labels)
+    # LightGBM remembers names without their spaces, and takes both.
+    called = {label.replace(" ", "_"): label for label in labels} | {
+        label: label for label in labels
+    }
+    wanted = list(dict.fromkeys(called[name] for name in names if name in called))
+    extra = tuple(label for label in labels if label not in wanted)
+    missing = tuple(name for name in names if name not in called)
     if missing:
         message = (
             f"The example has no column {list_values(missing, last=' and ')}, which the model "
@@ -169,7 +171,7 @@ def _in_order(frame: pd.DataFrame, model: Any) -> pd.DataFrame:
             f"out, for example example=X.drop(columns=[{listed}])."
         )
         raise SignatureError(message, column=extra[0])
-    return frame if tuple(labels) == names else frame.loc[:, list(names)]
+    return frame if labels == wanted else frame.loc[:, wanted]
 
 
 def _check_width(found: int, model: Any) -> None:

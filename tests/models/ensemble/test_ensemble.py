@@ -4,10 +4,12 @@ import pickle
 import threading
 import time
 
+import lightgbm
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from nbdeploy import Ensemble
@@ -391,3 +393,23 @@ def test_its_table_lists_the_members(classifiers):
     html = Ensemble(classifiers, weights=[1, 2, 3]).to_html()
 
     assert all(name in html for name in (*classifiers, "RandomForestClassifier", ">3<"))
+
+
+def test_a_member_that_remembers_names_without_spaces_is_given_the_columns_it_means():
+    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    some = X.iloc[:, :4]
+    forgetful = lightgbm.LGBMClassifier(n_estimators=4, verbose=-1).fit(some, y)
+    line = LogisticRegression(max_iter=5000).fit(some.iloc[:, ::-1], y)
+    ensemble = Ensemble({"forgetful": forgetful, "line": line})
+
+    signature = Signature.learn(ensemble, X.iloc[:, 3::-1])
+    rows = signature.validate(X.iloc[:, :4].sample(5, random_state=0).to_dict("records"))
+
+    assert set(signature.names) == set(some.columns)
+    shares = (
+        forgetful.predict_proba(rows[some.columns])
+        + line.predict_proba(rows[line.feature_names_in_])
+    ) / 2
+    assert ensemble.predict_proba(rows) == pytest.approx(shares)
+    with pytest.raises(SignatureError, match="no column 'mean_area'"):
+        Signature.learn(forgetful, X.iloc[:, :3])
