@@ -58,9 +58,25 @@ def lend_packages(environment: Path, bundle: Path) -> Path:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.symlink_to([source, *source.parents][len(inside.parts) - depth])
     for wheel in sorted((bundle / "wheels").glob("*.whl")):
-        with zipfile.ZipFile(io.BytesIO(wheel.read_bytes())) as archive:
-            archive.extractall(site)
+        _install(wheel, site.resolve())
     return python
+
+
+def _install(wheel: Path, site: Path) -> None:
+    """Write the files of a wheel of pure Python where Python finds them."""
+    with zipfile.ZipFile(io.BytesIO(wheel.read_bytes())) as archive:
+        for name in archive.namelist():
+            target = (site / name).resolve()
+            if not target.is_relative_to(site):
+                message = (
+                    f"{wheel.name} holds {name!r}, which leads out of its folder. Nothing more of "
+                    "it was written: write the bundle again."
+                )
+                raise ContainerError(message)
+            if name.endswith("/"):
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(archive.read(name))
 
 
 def locked_versions(bundle: Path) -> dict[str, str]:

@@ -273,7 +273,9 @@ class Watch:
         facts = dict(monitor.get_statistics())
         keys = {alert.condition.key for alert in alerts}
         if "drift" in keys:
-            facts["drift"] = len(monitor.drift().alarms)
+            drift = monitor.drift()
+            # Without a baseline, or with too few rows, nothing is known.
+            facts["drift"] = len(drift.alarms) if drift.rows else None
         if "silence" in keys:
             facts["silence"] = monitor.silence()
         for alert in alerts:

@@ -169,6 +169,14 @@ def test_of_what_is_not_known_nothing_holds():
     assert not Condition("p95_latency", ">", 0.0).holds(None)
 
 
+def test_without_a_baseline_drift_is_not_known(monitor, clock):
+    told = Told()
+    alert = add(monitor, "drift >= 0", told)
+    look(monitor, clock)
+
+    assert (alert.state, told.events) == ("quiet", [])
+
+
 def test_a_merged_copy_has_no_alerts(monitor):
     with pytest.raises(TypeError, match="merged"):
         ModelMonitor.merged([monitor]).alert("p95 > 1", print)
