@@ -197,7 +197,7 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
         return Dashboard(
             self.name,
             lambda: self._client.page(PANEL_PATH),
-            reset=self.monitor.reset,
+            reset=lambda: self._control.reset(),  # noqa: PLW0108 -- another after the next deploy()
             stop=self.stop,
             is_running=lambda: self._server.running,
         )

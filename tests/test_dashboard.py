@@ -69,10 +69,15 @@ def test_a_button_that_fails_says_why():
     assert "Nobody answers." in dashboard.to_html()
 
 
-def test_a_copy_of_another_process_cannot_be_reset():
+@pytest.mark.parametrize("where", ["kernel", "process"])
+def test_the_window_is_reset_wherever_it_is_counted(where):
     model = LogisticRegression(max_iter=500).fit(X, Y)
-    with deploy(model, name="apart", example=X, where="process") as service:
+    with deploy(model, name="apart", example=X, where=where) as service:
+        service.predict(X)
         dashboard = service.dashboard()
+        assert service.stats()["requests"] == 1
+
         dashboard._press(dashboard._reset)
 
-        assert "merged" in dashboard.to_html()
+        assert service.stats()["requests"] == 0
+        assert "No request" in dashboard.to_html()

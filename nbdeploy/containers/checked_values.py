@@ -15,7 +15,9 @@ from nbdeploy.display.table import shortened
 from nbdeploy.exceptions import ContainerError
 
 __all__ = [
+    "IMAGE",
     "SECRETS",
+    "VARIABLE",
     "checked_environment",
     "checked_image",
     "checked_labels",
@@ -34,19 +36,20 @@ SECRETS = re.compile(
 
 _SHOWN = 80
 _MOST_NAME = 63
+_MOST_IMAGE = 255
 _SERVICE_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-# The grammar of image references of the OCI distribution specification, with a host before it.
 _HOST = (
     r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*"
 )
 _STEP = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_IMAGE = re.compile(
-    rf"(?:{_HOST}(?::[0-9]{{1,5}})?/)?{_STEP}(?:/{_STEP})*"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+#: An image: the grammar of the OCI distribution specification, with a host before it.
+IMAGE = re.compile(
+    rf"(?=.{{1,{_MOST_IMAGE}}}\Z)(?:{_HOST}(?::[0-9]{{1,5}})?/)?{_STEP}(?:/{_STEP})*"
+    r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?P<digest>@sha256:[0-9a-f]{64})?"
 )
-_MOST_IMAGE = 255
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(?:/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+#: The name of an environment variable.
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9./-]{0,126}[a-z0-9])?")
 _VALUE = re.compile(r"[A-Za-z0-9 _.,:;/@%+=~()\[\]{}-]{0,512}")
 _MEMORY = re.compile(r"[1-9][0-9]{0,5}[kmg]")
@@ -106,15 +109,14 @@ def checked_image(image: object) -> str:
     >>> checked_image("registry.example:5000/team/churn:1.1")
     'registry.example:5000/team/churn:1.1'
     """
-    is_image = isinstance(image, str) and len(image) <= _MOST_IMAGE and _IMAGE.fullmatch(image)
-    if not is_image:
+    if not isinstance(image, str) or IMAGE.fullmatch(image) is None:
         raise _refused(
             image,
             "name of an image",
             "small letters, digits and . _ - with an optional registry before and a tag behind "
             "it, such as 'churn:1.1' or 'registry.example:5000/team/churn:1.1'",
         )
-    return str(image)
+    return image
 
 
 def checked_path(path: object, what: str) -> str:
@@ -195,7 +197,7 @@ def checked_environment(environment: Mapping[str, str] | None) -> dict[str, str]
     """
     checked = {}
     for name, value in sorted(dict(environment or {}).items(), key=lambda item: str(item[0])):
-        if not isinstance(name, str) or _VARIABLE.fullmatch(name) is None:
+        if not isinstance(name, str) or VARIABLE.fullmatch(name) is None:
             raise _refused(name, "name of a variable", "letters A-Z and a-z, digits and _")
         if SECRETS.search(name):
             message = (

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import NoReturn
 
+from nbdeploy.containers.checked_values import IMAGE, SECRETS, VARIABLE
 from nbdeploy.display.html import visible
 from nbdeploy.display.table import shortened
 from nbdeploy.exceptions import ClusterError
@@ -33,14 +34,6 @@ _HOST = re.compile(
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 _ANNOTATION = re.compile(
     r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
-)
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|PRIVATE|API_?KEY", re.IGNORECASE)
-# The grammar of image references of the OCI distribution specification, with a host before it.
-_STEP = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_IMAGE = re.compile(
-    rf"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{{1,5}})?/)?{_STEP}(?:/{_STEP})*"
-    r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?P<digest>@sha256:[0-9a-f]{64})?"
 )
 _QUANTITY = re.compile(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,9})?)(?P<unit>m|[kMGTP]|[KMGTP]i)?")
 _UNITS = {
@@ -98,7 +91,7 @@ def checked_image(value: object, digest: str | None = None) -> str:
         If it is no reference, or one that means another image tomorrow.
     """
     text = value if digest is None or not isinstance(value, str) else f"{value}@{digest}"
-    found = _IMAGE.fullmatch(text) if isinstance(text, str) else None
+    found = IMAGE.fullmatch(text) if isinstance(text, str) else None
     if not isinstance(text, str) or found is None:
         _refuse("image", text, "a reference such as 'registry.example/churn:1.1'")
     if found["digest"] is None and found["tag"] in (None, ":latest"):
@@ -160,9 +153,9 @@ def checked_environment(values: Mapping[str, str]) -> dict[str, str]:
         If a name is none, a value is no text or has a NUL, or a name speaks of a secret.
     """
     for name, value in _items(values, "env"):
-        if not isinstance(name, str) or _VARIABLE.fullmatch(name) is None:
+        if not isinstance(name, str) or VARIABLE.fullmatch(name) is None:
             _refuse("env name", name, "letters, digits and '_', no digit first")
-        if _SECRET.search(name):
+        if SECRETS.search(name):
             message = (
                 f"env {name!r} looks like a secret, and everybody who may read a Deployment could "
                 "read it. Expected no secret in env: give token= for the service's own, and put "

@@ -52,6 +52,10 @@ class KernelControl:
         """Give the live monitor."""
         return self._service.monitor
 
+    def reset(self) -> None:
+        """Forget what was counted."""
+        self._service.monitor.reset()
+
     def errors(self) -> list[RecordedError]:
         """Return the last failed requests."""
         return self._service.monitor.errors()

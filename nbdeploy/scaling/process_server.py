@@ -230,6 +230,10 @@ class ProcessServer:
         monitor.ask_drift(lambda: Drift.from_dict(self._ask({"do": "drift"})))
         return monitor
 
+    def reset(self) -> None:
+        """Forget what was counted there."""
+        self._ask({"do": "reset"})
+
     def errors(self) -> list[RecordedError]:
         """Return the last failed requests, with their tracebacks."""
         return [RecordedError(**each) for each in self._ask({"do": "errors"})]

@@ -49,6 +49,7 @@ class _ServerProcess:
             "statistics": lambda _: self._control.statistics(),
             "monitor": lambda _: self._control.monitor().to_dict(),
             "drift": lambda _: self._control.monitor().drift().to_dict(),
+            "reset": lambda _: self._control.reset(),
             "errors": lambda _: self._errors(),
             "logs": lambda _: self._server.logs(),
             "code": lambda _: self._control.issue_code(),

@@ -64,6 +64,10 @@ class Control(Protocol):
         """Give the live monitor, or a read-only one of now where that is in another process."""
         ...
 
+    def reset(self) -> None:
+        """Forget what was counted, and start the window anew."""
+        ...
+
     def errors(self) -> list[RecordedError]:
         """Return the last failed requests, the oldest first."""
         ...
