@@ -75,6 +75,7 @@ def dashboard(facts: DashboardFacts) -> str:
         HTML that needs nothing from anywhere. The latency of all requests is shown, those that
         failed included.
     """
+    # Spaces stand between what the style keeps apart: a notebook that is not trusted has no style.
     is_ready = facts.state == "ready"
     state = element(
         "span",
@@ -83,7 +84,7 @@ def dashboard(facts: DashboardFacts) -> str:
         class_="nbd-state nbd-running" if is_ready else "nbd-state nbd-stopped",
     )
     head = element(
-        "div", element("strong", facts.name, class_="nbd-name"), state, class_="nbd-head"
+        "div", element("strong", facts.name, class_="nbd-name"), " ", state, class_="nbd-head"
     )
     parts = [_tiles(facts.statistics), _charts(facts.moments), *_sections(facts)]
     own = style("dashboard.css")
@@ -139,7 +140,7 @@ def _chart(
         "div",
         element("span", title),
         *(
-            element("span", element("i", class_=f"nbd-key nbd-key-{place}"), name)
+            element("span", " ", element("i", class_=f"nbd-key nbd-key-{place}"), name)
             for place, name in enumerate(names)
         ),
         class_="nbd-legend",
@@ -159,7 +160,7 @@ def _chart(
     scale = element(
         "div",
         element("span", f"{minutes} ago"),
-        element("span", f"highest {written(top)}"),
+        element("span", f" highest {written(top)} "),
         element("span", "now"),
         class_="nbd-scale",
     )
@@ -233,14 +234,14 @@ def _shares_of(predictions: Sequence[Any]) -> Html | None:
     most = max(counts.values())
     bars = [
         Html(
-            element("span", element("bdi", name))
+            element("span", element("bdi", name), " ")
             + element(
                 "span",
                 element("span", style=f"width: {count / most:.1%}"),
                 class_="nbd-bar",
                 aria_hidden="true",
             )
-            + element("span", f"{units.percent(count / len(predictions))}")
+            + element("span", units.percent(count / len(predictions)), " ")
         )
         for name, count in counts.items()
     ]
