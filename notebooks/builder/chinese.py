@@ -16,8 +16,9 @@ _HAN = "\u4e00-\u9fff"
 _WIDE_MARKS = "，。、；：？！「」『』（）《》…"
 _WIDE = f"{_HAN}{_WIDE_MARKS}"
 _CODE = re.compile(
-    r"```.*?```|`[^`\n]+`|<code>.*?</code>|<[^>]+>|\]\([^)]*\)|https?://\S+", re.DOTALL
+    r"```.*?```|`[^`\n]+`|<code>.*?</code>|\]\([^)]*\)|https?://\S+", re.DOTALL
 )
+_TAG = re.compile(r"<[^>]+>")
 _LETTER = "A-Za-z0-9`"
 _RULES = (
     ("a space between Chinese and Latin letters", f"[{_HAN}][{_LETTER}]|[{_LETTER}%][{_HAN}]"),
@@ -41,7 +42,7 @@ def join_lines(text: str) -> str:
     '模型會回答，但誰來檢查？\n\n- 服務\n- 端點'
     """
     return re.sub(
-        rf"(?<=[{_WIDE}])\n[ ]*(?=[{_WIDE}])|(?<=[{_WIDE_MARKS}])\n[ ]*(?=`(?!``)|[A-Za-z])",
+        rf"(?<=[{_WIDE}])\n[ ]*(?=[{_WIDE}])|(?<=[{_WIDE_MARKS}])\n[ ]*(?=`(?!``)|\*\*|[A-Za-z])",
         "",
         text,
     )
@@ -66,7 +67,7 @@ def faults(text: str, terms: Mapping[str, str]) -> Iterator[str]:
     >>> list(faults("默認是 8000", {"默認": "預設"}))
     ["'默認' is written '預設'"]
     """
-    plain = _CODE.sub("`", text)
+    plain = _TAG.sub("", _CODE.sub("`", text))
     for character in sorted(set(re.findall(f"[{_HAN}]", plain))):
         # Big5 was made in Taiwan: it has no simplified characters.
         if not _is_in_big5(character):
