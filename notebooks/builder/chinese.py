@@ -6,7 +6,7 @@ The words come from the table `zh-TW/terms.md`; what is checked here can be said
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 __all__ = ["LANGUAGE", "faults", "join_lines", "read_terms"]
@@ -15,16 +15,14 @@ LANGUAGE = "zh-TW"
 _HAN = "\u4e00-\u9fff"
 _WIDE_MARKS = "，。、；：？！「」『』（）《》…"
 _WIDE = f"{_HAN}{_WIDE_MARKS}"
-_CODE = re.compile(
-    r"```.*?```|`[^`\n]+`|<code>.*?</code>|\]\([^)]*\)|https?://\S+", re.DOTALL
-)
+_CODE = re.compile(r"```.*?```|`[^`\n]+`|<code>.*?</code>|\]\([^)]*\)|https?://\S+", re.DOTALL)
+_BOLD = re.compile(r"(.)\*\*(.+?)\*\*(?=(.))", re.DOTALL)
 _TAG = re.compile(r"<[^>]+>")
 _LETTER = "A-Za-z0-9`"
 _RULES = (
     ("a space between Chinese and Latin letters", f"[{_HAN}][{_LETTER}]|[{_LETTER}%][{_HAN}]"),
     ("a full-width mark after Chinese", rf"[{_HAN}」）][,;:?!](?!\S*//)"),
     ("no space around a full-width mark", f"[{_WIDE_MARKS}] +[{_HAN}]|[{_HAN}`*] +[{_WIDE_MARKS}]"),
-    ("emphasis that ends inside of a mark", rf"\*\*[^*\n]*[{_WIDE_MARKS}]\*\*[{_HAN}A-Za-z0-9]"),
     (
         "bold or 「」 instead of slanted Chinese",
         rf"(?<![*\w])\*(?![*\s])[^*\n]*[{_HAN}][^*\n]*\*(?!\*)",
@@ -73,12 +71,17 @@ def faults(text: str, terms: Mapping[str, str]) -> Iterator[str]:
         if not _is_in_big5(character):
             yield f"a character that is not Traditional Chinese: {character!r}"
     for word, better in terms.items():
-        if word in plain:
+        if word in _without_longer(word, plain, terms.values()):
             yield f"{word!r} is written {better!r}"
     for rule, pattern in _RULES:
         if found := re.search(pattern, plain):
             around = plain[max(0, found.start() - 5) : found.end() + 5]
             yield f"wanted: {rule}, at {around!r}"
+    for bold in _BOLD.finditer(f" {plain} "):
+        # Markdown takes such stars for stars: a letter outside and a mark inside of them.
+        before, first, last, after = bold[1], bold[2][0], bold[2][-1], bold[3]
+        if before.isalnum() > first.isalnum() or after.isalnum() > last.isalnum():
+            yield f"wanted: marks outside of bold, at {bold[0]!r}"
 
 
 def read_terms(folder: Path) -> dict[str, str]:
@@ -99,6 +102,14 @@ def read_terms(folder: Path) -> dict[str, str]:
         for word in row[2].split("、")
         if word
     }
+
+
+def _without_longer(word: str, text: str, better: Iterable[str]) -> str:
+    """Take out the right words that have a wrong one in them."""
+    for longer in {part for written in better for part in written.split("、")}:
+        if word in longer:
+            text = text.replace(longer, "")
+    return text
 
 
 def _is_in_big5(character: str) -> bool:

@@ -8,7 +8,7 @@ from builder.source import Cell, Source
 from builder.twins import review_twins
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-TERMS = {"默認": "預設"}
+TERMS = {"默認": "預設", "客戶端": "用戶端", "用戶": "使用者"}
 
 
 def problems(english: str, chinese: str) -> list[str]:
@@ -24,10 +24,12 @@ def problems(english: str, chinese: str) -> list[str]:
         ("See [here](a.md)", "請看[這裡](b.md)", "the twin lacks links: a.md"),
         ("# A lesson", "一課", "the twin has other headings or list items"),
         ("An answer", "服务的回應", "not Traditional Chinese: '务'"),
+        ("A user", "用戶", "'用戶' is written '使用者'"),
         ("By default", "默認", "'默認' is written '預設'"),
         ("A port", "一個port", "a space between Chinese and Latin letters"),
         ("Yes, it does", "對,會的", "a full-width mark after Chinese"),
-        ("**Look:** here", "**注意：**這裡", "emphasis that ends inside of a mark"),
+        ("**Look:** here", "**注意：**這裡", "marks outside of bold"),
+        ("The **best**", "那**「最好」**的", "marks outside of bold"),
         ("*Open* it", "*打開*它", "bold or 「」 instead of slanted Chinese"),
     ],
 )
@@ -41,6 +43,8 @@ def test_twins_that_do_not_agree_or_read_badly_are_noticed(english, chinese, pro
     [
         ("Call `stop()`: **all** ends.", "呼叫 `stop()`：**全部**都會結束。"),
         ("Really? See https://a.example/b, p95.", "真的嗎？請看 https://a.example/b 的 p95。"),
+        ("**A**; **B** is", "**甲**；**乙**是"),
+        ("A client", "用戶端"),
         ("Write `默认` or 3 %", "寫 `默认` 或 3 %"),
     ],
 )
@@ -68,4 +72,4 @@ def test_the_table_of_the_course_is_read():
     terms = read_terms(NOTEBOOKS)
     assert terms["數據"] == "資料"
     assert terms["默認"] == "預設"
-    assert all(better not in terms for better in terms.values())
+    assert not set(terms) & set(terms.values())
