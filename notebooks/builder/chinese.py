@@ -65,7 +65,7 @@ def faults(text: str, terms: Mapping[str, str]) -> Iterator[str]:
     >>> list(faults("默認是 8000", {"默認": "預設"}))
     ["'默認' is written '預設'"]
     """
-    plain = _TAG.sub("", _CODE.sub("`", text))
+    plain = _TAG.sub("\n", _CODE.sub("`", text))
     for character in sorted(set(re.findall(f"[{_HAN}]", plain))):
         # Big5 was made in Taiwan: it has no simplified characters.
         if not _is_in_big5(character):
