@@ -22,10 +22,14 @@ LANGUAGES = ("en", "zh-TW")
 _VARIABLE = "NBDEPLOY_LANG"
 _ALSO = {"zh-hant": "zh-TW", "zh-hant-tw": "zh-TW", "zh-tw": "zh-TW", "en": "en"}
 _PLACE = re.compile(r"\{(\d)\}")
-# So few letters are in many sentences: such a template takes single words only.
+# So few letters are in many sentences: such a template takes words alone, or lists of them.
 _SHORT = 6
 # What comes from the student or from Python, and is shown as it is.
-_QUOTED = re.compile(r"""'[^']*'|"[^"]*"|""")
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`|""")
+_ENGLISH = re.compile("[A-Za-z]+,? [A-Za-z]+")
+_WORDS = r"(\S+(?:, \S+)*)"
+# A text in quotes or a number is one part, also with marks in it that the template has.
+_ANYTHING = r"""('[^']*'|"[^"]*"|[\d.,]*\d%?|.*?)"""
 _BETWEEN_CHINESE = re.compile("(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")
 
 
@@ -78,6 +82,13 @@ def _notebook() -> PurePath:
 
 
 def _in_chinese(text: str) -> str:
+    if two := re.fullmatch(r"(\S+) and (\S+)", text):
+        return _filled("{0} 與 {1}", [_part(one) for one in two.groups()])
+    return _known(text) or _joined(text, ": ", "：") or _joined(text, " and ", " 與 ") or text
+
+
+def _known(text: str) -> str:
+    """Find a sentence, or a template that it fits; nothing if there is none."""
     sentences, templates = _catalogue()
     for form in (text, text[:1].upper() + text[1:]):  # a title stands in the middle of a sentence
         if form in sentences:
@@ -85,7 +96,7 @@ def _in_chinese(text: str) -> str:
     for pattern, written in templates:
         if found := pattern.fullmatch(text):
             return _filled(written, [_part(part) for part in found.groups()])
-    return _joined(text, ": ", "：") or _joined(text, " and ", " 與 ") or text
+    return ""
 
 
 def _filled(template: str, parts: list[str]) -> str:
@@ -99,10 +110,14 @@ def _part(text: str) -> str:
 
 
 def _joined(text: str, english: str, chinese: str) -> str:
-    """Say both sides of the first joint; nothing if neither is known."""
+    """Say both sides of a joint; nothing if there is English left: half a sentence helps nobody."""
     first, joint, second = text.partition(english)
-    said = [_part(first), _part(second)] if joint else [first, second]
-    return _filled(f"{{0}}{chinese}{{1}}", said) if said != [first, second] else ""
+    if not joint:
+        return ""
+    said = [_part(first), _part(second)]
+    if said == [first, second] or any(_ENGLISH.search(_QUOTED.sub("", part)) for part in said):
+        return ""
+    return _filled(f"{{0}}{chinese}{{1}}", said)
 
 
 @cache
@@ -123,7 +138,6 @@ def _letters(template: str) -> int:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    # A text in quotes or a number is one part, also with marks in it that the template has.
-    group = r"(\S+)" if _letters(template) < _SHORT else r"""('[^']*'|"[^"]*"|[\d.,]*\d%?|.*?)"""
+    group = _WORDS if _letters(template) < _SHORT else _ANYTHING
     parts = _PLACE.split(template)  # literal, number, literal, ...: the numbers rise from 0
     return re.compile(group.join(map(re.escape, parts[::2])), re.DOTALL)
