@@ -10,7 +10,7 @@
 # %% [markdown] lang="zh-TW"
 # # 1 儲存模型，再載入
 #
-# 學完這一課，你說得出
+# 學完這一課，你能說明
 #
 # - 為什麼儲存下來的模型其實是一段程式，誰的檔案可以載入，
 # - 清單檔（manifest）替你擋下什麼，
@@ -107,7 +107,7 @@ ChapterSerializer.save_model(model, "wine.joblib")
 
 # %% [markdown] lang="zh-TW"
 # `"wine.joblib"` 的資料夾是空字串，而沒有資料夾叫這個名字。
-# `nbdeploy` 有同名的類別，呼叫方式也一樣，而且不會出這個錯：你剛才已經用過了。
+# `nbdeploy` 有同名的類別，呼叫方式也一樣，但不會出這個錯，你剛才已經用過了。
 #
 # 第二個毛病更嚴重，而且悄無聲息。
 #
@@ -191,7 +191,7 @@ ModelSerializer.load_model("work/01/broken.joblib")
 # There are three formats. Which file is the smallest? In which one can no program hide?
 
 # %% [markdown] lang="zh-TW"
-# 會。用教材的類別，這樣的檔案可能一聲不響就載入，給出不同的答案，也可能讓整個核心當掉。
+# 會。換成教材的類別，這種檔案可能一聲不響就載入，然後給出不同的答案；也可能讓整個核心當掉。
 # 兩者之中，沒人發現的錯誤答案更糟。
 #
 # ## 先猜，再執行
@@ -299,7 +299,7 @@ check("01.2", verdicts)
 # ## 在正式環境
 #
 # - **KServe** 和 **BentoML** 會從儲存桶或模型庫載入 pickle：誰能寫入那裡，誰就能在你的伺服器上執行程式。
-# - **模型平台**會掃描 pickle 裡的可疑匯入，也提供不含程式碼的格式，例如 safetensors。
+# - **模型平台**會掃描 pickle 裡有沒有可疑的匯入，也提供不含程式碼的格式，例如 safetensors。
 # - 到哪裡規則都一樣：弄清楚檔案是誰做的，並比對摘要。
 #
 # ## 重點整理
@@ -312,7 +312,7 @@ check("01.2", verdicts)
 # <details><summary>答案</summary>不安全。載入的當下，裡面的程式就已經執行了。</details>
 #
 # 2. 同事寄來一個模型。除了檔案，你還要跟他要什麼？
-# <details><summary>答案</summary>它的摘要，而且要走和檔案不同的管道送來：載入時寫
+# <details><summary>答案</summary>它的摘要，而且要從另一個管道送來。載入時寫
 # <code>trust="sha256:..."</code>。或者請他給 skops 檔。</details>
 #
 # 3. 摘要正確。模型給的答案還是有可能和同事那邊不一樣嗎？

@@ -38,7 +38,7 @@ def fit(trees, depth=None):
 # Three lines: choose a folder, save, look.
 
 # %% [markdown] lang="zh-TW"
-# `fit(3)` 會給你一座三棵樹的隨機森林，以及它在沒看過的酒上的成績。
+# `fit(3)` 會給你一個有三棵樹的隨機森林，以及它在沒看過的酒上的成績。
 #
 # ## 先看成果
 #
@@ -281,7 +281,7 @@ broken.get_model_version("1.0")
 # **02.1** 訓練一個在測試用的酒上準確率至少 0.95 的模型，存成版本 "2.0"，指標名稱是 `accuracy`。
 # 讓別名 "candidate" 指向它。然後 `check("02.1", versions)`。
 #
-# **02.2** 執行下一格：有位同事推出了一個很差的模型。請把先前線上的那一版請回來，
+# **02.2** 執行下一格：有位同事推出了一個很差的模型。請讓先前線上的那一版回來，
 # **別名和服務都要**：`check("02.2", versions, service)`。
 
 # %%

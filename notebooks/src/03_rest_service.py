@@ -13,7 +13,7 @@
 # 學完這一課，你可以
 #
 # - 部署模型，並從任何程式語言呼叫它，
-# - 讀懂被拒絕的請求：422 是什麼意思？該改哪裡？
+# - 讀懂被拒絕的請求：422 是什麼意思、該改哪裡，
 # - 說出服務在預測的同時還必須做什麼，並看懂它的 OpenAPI 頁面。
 
 # %%
@@ -115,7 +115,7 @@ chapter.post("/predict", json={"features": row}).json()
 # Now the class of `nbdeploy`: the same name, the same call, the same answer.
 
 # %% [markdown] lang="zh-TW"
-# 可以用。回應是一個只有一個數字的串列，也就是酒莊。另外 scikit-learn 發出警告：欄位名稱在半路上弄丟了。
+# 行得通。回應是只有一個數字的串列，也就是酒莊。另外 scikit-learn 發出警告：欄位名稱在半路上弄丟了。
 #
 # 現在換 `nbdeploy` 的類別：同樣的名字、同樣的呼叫、同樣的答案。
 

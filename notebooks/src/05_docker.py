@@ -107,7 +107,7 @@ print(DockerConfig.generate_dockerfile("requirements.txt", "model/model.joblib")
 # lies around: data, keys, notebooks. Here is the one of our bundle. Read its comments:
 
 # %% [markdown] lang="zh-TW"
-# root、沒有人、當天最新的版本。而且 `COPY . /app/` 會把手邊的東西全部帶走：資料、金鑰、notebook。
+# 答案是 root、沒有人、當天最新的版本。而且 `COPY . /app/` 會把手邊的東西全部帶走：資料、金鑰、notebook。
 # 下面是我們部署包裡的 Dockerfile，請讀它的註解：
 
 # %%
@@ -128,7 +128,7 @@ bundle.dockerfile
 # %% [markdown] lang="zh-TW"
 # - **兩個階段**：負責安裝的東西（pip 和它的快取）留在第一個階段，真正執行的是第二個。
 # - **順序**：少變動的放上面，常變動的放下面。只要複製進去的檔案沒變，引擎就沿用每一行先前的結果。
-# - **`USER`** 是一個數字：行程可以讀模型，但不擁有任何東西。
+# - **`USER`** 是一個數字：行程可以讀模型，但任何檔案都不歸它所有。
 # - **`HEALTHCHECK`** 問的是服務本身，而不只是看行程還在不在。
 # - `ENTRYPOINT` 和 `CMD` 後面的**中括號**：中間不經過 shell，停止的訊號才送得到，處理到一半的請求也才會回完。
 # - **`--trust sha256:...`**：容器只提供這一個模型，被掉包的一概不收。

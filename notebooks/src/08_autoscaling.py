@@ -8,7 +8,7 @@
 # - compute what Kubernetes' autoscaler would do.
 
 # %% [markdown] lang="zh-TW"
-# # 8 負載要多少副本，就開多少
+# # 8 負載需要多少副本，就開多少
 #
 # 學完這一課，你可以
 #
@@ -143,7 +143,7 @@ class Services:
 # `tick()` looks once and acts; `start()` does that again and again in the background.
 
 # %% [markdown] lang="zh-TW"
-# 負載來自一個你可以轉的旋鈕：處理中的請求數。每個副本分一個請求。
+# 負載來自一個你可以轉的旋鈕：處理中的請求數。每個副本負責一個。
 # `tick()` 看一次、動作一次；`start()` 在背景一直重複這件事。
 
 # %%
@@ -231,7 +231,7 @@ history.plot()
 # 減少要等五分鐘：那段期間裡所有的建議值，以最大的為準。
 # 這個**穩定視窗**（stabilization window）就是止住來回震盪的關鍵。
 #
-# 服務到底扛得住多大的負載？`load_test` 從自己的行程送請求，每個請求都照表定時刻送出，
+# 服務到底扛得住多大的負載？`load_test` 從自己的行程送請求，每個請求都在排定的時刻送出，
 # 不管其他請求有沒有回應：
 
 # %%

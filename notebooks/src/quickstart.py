@@ -12,11 +12,11 @@
 # %% [markdown] lang="zh-TW"
 # # 快速上手：從模型到服務
 #
-# 只要五分鐘，你會
+# 五分鐘內，你會
 #
 # - 用真實資料訓練一個模型，資料裡有文字欄位，也有缺漏值，
-# - **一行呼叫**就替它配上 URL，然後向它提問，
-# - 送一個有錯的請求，看看它怎麼回答。
+# - 用**一行呼叫**把它變成有 URL 的服務，並向它要預測結果，
+# - 送出一個有錯的請求，看看它怎麼回答。
 #
 # 按 **Shift + Enter** 執行儲存格。每一格都可以重跑，不會弄壞任何東西。
 
@@ -30,7 +30,7 @@
 # %% [markdown] lang="zh-TW"
 # ## 1 資料
 #
-# 南極三座島上的 344 隻企鵝，都有人量過。模型的任務是認出牠們是哪一種。
+# 研究人員在南極的三座島上量測了 344 隻企鵝。模型的任務是認出每一隻屬於哪個物種。
 #
 # 先看看這張表：哪些欄位是文字？哪裡有缺漏值？
 
@@ -48,7 +48,7 @@ X.head(4)
 # like this, so a service has to take such rows too.
 
 # %% [markdown] lang="zh-TW"
-# `island` 和 `sex` 是文字；`NaN` 表示這隻企鵝沒量到。真實的資料就是這個樣子，所以服務也得收得下這樣的資料列。
+# `island` 和 `sex` 是文字；`NaN` 表示這隻企鵝沒有量到。真實的資料就是這個樣子，所以服務也得收得下這樣的資料列。
 
 # %% [markdown]
 # ## 2 The model
@@ -82,8 +82,8 @@ print(f"{model.score(X_test, y_test):.0%} of the test penguins are right")
 # encodes it exactly as in training. Without the pipeline, every caller would have to do that.
 
 # %% [markdown] lang="zh-TW"
-# 呼叫端送來的是量測到的原貌：可能是 "Biscoe"，也可能什麼都沒有。
-# 管線會照著訓練時的做法補值、縮放、編碼。少了管線，每個呼叫端都得自己做這些事。
+# 呼叫端送來的是量測的原始值：可能是 "Biscoe"，也可能是空的。
+# 管線會照訓練時的做法補值、縮放、編碼。少了管線，每個呼叫端都得自己做這些事。
 
 # %% [markdown]
 # ## 3 Deploy it
@@ -112,9 +112,9 @@ service = deploy(model, name="penguins", example=X_train)
 # 這張卡片告訴你服務在哪裡、一列資料長什麼樣子、該怎麼呼叫。
 # 服務在背景執行，notebook 可以繼續往下跑。
 #
-# ## 4 向它提問
+# ## 4 取得預測
 #
-# `service.predict` 和其他程式一樣，透過 HTTP 把資料列送過去。
+# `service.predict` 和其他程式一樣，是透過 HTTP 把資料列送過去的。
 
 # %% tags=["nbval-check-output"]
 service.predict(X_test.head(4))
@@ -152,7 +152,7 @@ service.snippets()
 # %% [markdown] lang="zh-TW"
 # ## 5 弄壞它
 #
-# 呼叫端把 `bill_length_mm` 打成了 `bill_lenght_mm`。你覺得會怎樣：認錯種類，還是回報錯誤？
+# 呼叫端把 `bill_length_mm` 打成了 `bill_lenght_mm`。你覺得會怎樣：認錯物種，還是回報錯誤？
 
 # %% tags=["raises-exception"]
 penguin = X_test.iloc[0].to_dict()
@@ -192,7 +192,7 @@ stats = service.stats()
 # %% [markdown] lang="zh-TW"
 # ## 7 換你試試
 #
-# 編一隻會讓服務認成 Gentoo 的企鵝。修改下一格裡的值，直到檢查滿意為止。
+# 編一隻會讓服務認成 Gentoo 的企鵝。修改下一格裡的值，直到通過檢查。
 # 卡住的話，在新的儲存格執行 `hint("quickstart.1")`。
 
 # %%

@@ -248,7 +248,7 @@ check("ex2.6", service, winner)
 # The winner takes everything. Then a colleague brings version 1.2, with an accuracy as good:
 
 # %% [markdown] lang="zh-TW"
-# ## 步驟 7：一步一步來，有守門員看著
+# ## 步驟 7：一步一步來，旁邊有護欄
 #
 # 贏家接手全部流量。然後有位同事帶來 1.2 版，準確率一樣好：
 
@@ -270,7 +270,7 @@ print(f"accuracy of 1.2: {accuracy:.1%}")
 
 # %% [markdown] lang="zh-TW"
 # 它通過所有測試，卻有個地方不對勁：資料到 2009 年為止，觀測站卻在 2010 年提問。
-# 請把 "1.2" 分成 20 %、50 %、100 % 三步推出，並設一個守門員：至少 20 個請求中失敗超過 5 %，就把它退回去。
+# 請把 "1.2" 分成 20 %、50 %、100 % 三步推出，並設一道護欄（guard）：至少 20 個請求中失敗超過 5 %，就把它退回去。
 # 把 `rollout` 給你的東西存成 `rollout`。接著讓觀測站問 2010 年的 150 隻企鵝：
 # `stations_ask(service, 150, year=2010)`。
 

@@ -11,7 +11,7 @@
 # `hint("ex3.1")` gives a first nudge; ask again for more.
 
 # %% [markdown] lang="zh-TW"
-# # 練習 3：負載要多少副本，就開多少
+# # 練習 3：負載需要多少副本，就開多少
 #
 # 45 到 60 分鐘，六個步驟。需要先學過第 7 課和第 8 課。
 #
