@@ -39,11 +39,10 @@ def join_lines(text: str) -> str:
     >>> join_lines("模型會回答，\n但誰來檢查？\n\n- 服務\n- 端點")
     '模型會回答，但誰來檢查？\n\n- 服務\n- 端點'
     """
-    return re.sub(
-        rf"(?<=[{_WIDE}])\n[ ]*(?=[{_WIDE}])|(?<=[{_WIDE_MARKS}])\n[ ]*(?=`(?!``)|\*\*|[A-Za-z])",
-        "",
-        text,
-    )
+    between = rf"(?<=[{_WIDE}])\n *(?=[{_WIDE}])"
+    # Behind a mark no word needs a space either; lists, headings and tags begin lines of their own.
+    behind_a_mark = rf"(?<=[{_WIDE_MARKS}])\n *(?![\s#>|<-]|\d+\. |```)"
+    return re.sub(f"{between}|{behind_a_mark}", "", text)
 
 
 def faults(text: str, terms: Mapping[str, str]) -> Iterator[str]:

@@ -33,11 +33,17 @@ def test_what_a_solution_defines_is_a_stub_that_a_check_can_name(solution, stub)
 def test_lines_of_a_chinese_paragraph_are_joined_without_a_space():
     cells = (
         Cell("markdown", "One,\ntwo.\n\n- Three\n- `four`"),
-        Cell("markdown", "第一行，\n第二行，\n`code`。\n\n- 第三行\n- `four`", "zh-TW"),
+        Cell(
+            "markdown",
+            "第一行，\n第二行，\n`code`，\n3 行：\n- 第三行\n- `four`\n1. 五。\n2. 六",
+            "zh-TW",
+        ),
     )
     source = Source(Path("lesson.py"), cells)
 
     english, chinese = (compose(source, edition).cells for edition in source.editions())
 
     assert [cell.source for cell in english] == ["One,\ntwo.\n\n- Three\n- `four`"]
-    assert [cell.source for cell in chinese] == ["第一行，第二行，`code`。\n\n- 第三行\n- `four`"]
+    assert [cell.source for cell in chinese] == [
+        "第一行，第二行，`code`，3 行：\n- 第三行\n- `four`\n1. 五。\n2. 六"
+    ]
