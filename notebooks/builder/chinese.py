@@ -15,8 +15,9 @@ LANGUAGE = "zh-TW"
 _HAN = "\u4e00-\u9fff"
 _WIDE_MARKS = "，。、；：？！「」『』（）《》…"
 _WIDE = f"{_HAN}{_WIDE_MARKS}"
-_CODE = re.compile(r"```.*?```|`[^`\n]+`|<code>.*?</code>|\]\([^)]*\)|https?://\S+", re.DOTALL)
+_CODE = re.compile(r"```.*?```|`[^`\n]+`|<code>.*?</code>|https?://\S+", re.DOTALL)
 _BOLD = re.compile(r"(.)\*\*(.+?)\*\*(?=(.))", re.DOTALL)
+_TARGET = re.compile(r"\]\([^)]*\)")
 _TAG = re.compile(r"<[^>]+>")
 _LETTER = "A-Za-z0-9`"
 _RULES = (
@@ -64,7 +65,7 @@ def faults(text: str, terms: Mapping[str, str]) -> Iterator[str]:
     >>> list(faults("默認是 8000", {"默認": "預設"}))
     ["'默認' is written '預設'"]
     """
-    plain = _TAG.sub("\n", _CODE.sub("`", text))
+    plain = _TAG.sub("\n", _CODE.sub("`", _TARGET.sub("]", text)))
     for character in sorted(set(re.findall(f"[{_HAN}]", plain))):
         # Big5 was made in Taiwan: it has no simplified characters.
         if not _is_in_big5(character):

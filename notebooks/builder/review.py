@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ _MAY_RAISE = "raises-exception"
 _MAY_WARN = "warns"
 _IS_CHAPTER = "chapter"
 _MOST_LINES = 12
+# To a file beside the notebook, not to the web and not within the page.
+_LINK = re.compile(r"\]\((?!\w+:|#)([^)\s#]+)")
 _MOST_LINES_OF_THE_CHAPTER = 40
 
 
@@ -40,6 +43,7 @@ def review(source: Source, edition: Edition, folder: Path) -> list[str]:
     else:
         problems = [*_drift(compose(source, edition), stored)]
         problems += _not_executed(stored) if edition.is_executed else _executed(stored)
+        problems += _dead_links(stored, (folder / edition.path).parent)
         lead = next(one for one in source.editions() if one.role is edition.role)
         if edition is not lead and lead.language != edition.language:
             problems += _unlike(read_notebook(folder / lead.path), stored)
@@ -110,6 +114,14 @@ def _unlike(lead: NotebookNode | None, stored: NotebookNode) -> Iterator[str]:
         for part in ("source", "outputs", "execution_count", "metadata"):
             if wanted[part] != found[part]:
                 yield f"code cell {number} has another {part} than in English"
+
+
+def _dead_links(stored: NotebookNode, folder: Path) -> Iterator[str]:
+    for cell in stored.cells:
+        if cell.cell_type == "markdown":
+            for target in _LINK.findall(cell.source):
+                if not (folder / target).exists():
+                    yield f"a link leads to {target}, which is not there"
 
 
 def _long_cells(source: Source) -> Iterator[str]:

@@ -80,7 +80,9 @@ def _differences(first: str, second: str) -> Iterator[str]:
 
 def _found(pattern: re.Pattern[str], text: str) -> set[str]:
     text = " ".join(_FENCE.sub("", text).split())
-    return {next(filter(None, match.groups())) for match in pattern.finditer(text)}
+    found = (next(filter(None, match.groups())) for match in pattern.finditer(text))
+    # The Chinese edition is one folder deeper.
+    return {one.removeprefix("../") for one in found}
 
 
 def _start(text: str) -> str:

@@ -347,6 +347,7 @@ def test_a_word_of_the_table_that_is_not_written_is_noticed(tree, capsys):
 def test_when_only_a_text_changed_nothing_has_to_run(tree, built, capsys):
     write(tree, "lesson.py", LESSON.replace("# 需要", "# 到底需要"))
     assert main(["--root", str(tree), "lesson", "--text"]) == 0
+    assert capsys.readouterr().out.split()[0] == "notebook"  # the table of lengths
     assert check(tree, capsys) == []
     assert (tree / "lesson.ipynb").read_bytes() == (built / "lesson.ipynb").read_bytes()
 
@@ -368,13 +369,14 @@ def test_an_output_that_differs_in_the_second_language_is_noticed(tree, capsys):
     ]
 
 
-def test_the_build_ends_with_a_table_of_lengths_and_run_times(tree, capsys):
-    assert main(["--root", str(tree), "lesson"]) == 0
-    head, lesson, limits = capsys.readouterr().out.splitlines()[-3:]
-    assert head.split() == ["notebook", "words", "characters", "code", "cells", "seconds"]
-    assert lesson.split()[:4] == ["lesson", "7", "6", "4"]
-    assert float(lesson.split()[4]) < 60
-    assert limits.split() == ["at", "most", "in", "a", "lesson", "1,200", "1,800", "16", "60"]
+def test_a_link_to_a_file_that_is_not_there_is_noticed(tree, capsys):
+    links = "# # A lesson, [a](lesson.ipynb#x), [b](https://b.example), [c](lost.md)"
+    write(tree, "lesson.py", LESSON.replace("# # A lesson", links).replace("# # 一課", links))
+    main(["--root", str(tree), "lesson", "--text"])
+    assert capsys.readouterr().err.splitlines() == [
+        f"{folder}lesson.ipynb: a link leads to lost.md, which is not there"
+        for folder in ("", "zh-TW/")
+    ]
 
 
 def test_a_failing_cell_stops_the_build_and_leaves_the_stored_notebook(tree, capsys):

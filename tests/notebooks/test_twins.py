@@ -43,6 +43,7 @@ def test_twins_that_do_not_agree_or_read_badly_are_noticed(english, chinese, pro
     [
         ("Call `stop()`: **all** ends.", "呼叫 `stop()`：**全部**都會結束。"),
         ("Really? See https://a.example/b, p95.", "真的嗎？請看 https://a.example/b 的 p95。"),
+        ("See [here](a.md)", "請看[這裡](../a.md)"),
         ("**A**; **B** is", "**甲**；**乙**是"),
         ("A client", "用戶端"),
         ("Write `默认` or 3 %", "寫 `默认` 或 3 %"),

@@ -23,7 +23,7 @@ MODULES = [
     and f"nbdeploy/teach/{path.relative_to(TEACH)}" not in LISTED
 ]
 # What checks and cards say: by the name of an argument, and what functions return.
-FIELDS = {"expected", "came", "look", "title", "hints"}
+FIELDS = {"expected", "came", "look", "title", "hints", "what"}
 # Sentences in the code that no student sees in a notebook, or that are no sentences.
 NOT_SHOWN = {
     "A step is named lesson.number, like '01.2'; {0} has no lesson.",
