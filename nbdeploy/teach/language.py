@@ -22,12 +22,12 @@ LANGUAGES = ("en", "zh-TW")
 _VARIABLE = "NBDEPLOY_LANG"
 _ALSO = {"zh-hant": "zh-TW", "zh-hant-tw": "zh-TW", "zh-tw": "zh-TW", "en": "en"}
 _PLACE = re.compile(r"\{(\d)\}")
-# So few letters are in many sentences: such a template takes words alone, or lists of them.
+# So few letters are in many sentences: such a template takes what is surely one part.
 _SHORT = 6
 # What comes from the student or from Python, and is shown as it is.
 _QUOTED = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`|""")
 _ENGLISH = re.compile("[A-Za-z]+,? [A-Za-z]+")
-_WORDS = r"(\S+(?:, \S+)*)"
+_WORDS = re.compile(r"\S+(?:, \S+)*|\[.*\]|\{.*\}|\(.*\)", re.DOTALL)
 # A text in quotes or a number is one part, also with marks in it that the template has.
 _ANYTHING = r"""('[^']*'|"[^"]*"|[\d.,]*\d%?|.*?)"""
 _BETWEEN_CHINESE = re.compile("(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")
@@ -93,10 +93,17 @@ def _known(text: str) -> str:
     for form in (text, text[:1].upper() + text[1:]):  # a title stands in the middle of a sentence
         if form in sentences:
             return sentences[form]
-    for pattern, written in templates:
-        if found := pattern.fullmatch(text):
+    for template, written in templates:
+        found = _pattern(template).fullmatch(text)
+        is_short = _letters(template) < _SHORT
+        if found and not (is_short and any(map(_is_loose, found.groups()))):
             return _filled(written, [_part(part) for part in found.groups()])
     return ""
+
+
+def _is_loose(text: str) -> bool:
+    """Whether it is neither a list of words, a value as Python writes it, nor a known sentence."""
+    return not _WORDS.fullmatch(text) and text not in _catalogue()[0]
 
 
 def _filled(template: str, parts: list[str]) -> str:
@@ -121,7 +128,7 @@ def _joined(text: str, english: str, chinese: str) -> str:
 
 
 @cache
-def _catalogue() -> tuple[dict[str, str], list[tuple[re.Pattern[str], str]]]:
+def _catalogue() -> tuple[dict[str, str], list[tuple[str, str]]]:
     """Read the sentences, and the templates with the one that says most first."""
     pairs: dict[str, str] = {}
     for file in files("nbdeploy.teach").joinpath("messages", LANGUAGES[1]).iterdir():
@@ -130,14 +137,14 @@ def _catalogue() -> tuple[dict[str, str], list[tuple[re.Pattern[str], str]]]:
     templates = sorted(
         pairs.keys() - sentences.keys(), key=lambda one: (-len(_PLACE.sub("", one)), one)
     )
-    return sentences, [(_pattern(english), pairs[english]) for english in templates]
+    return sentences, [(english, pairs[english]) for english in templates]
 
 
 def _letters(template: str) -> int:
     return sum(character.isalpha() for character in template)
 
 
+@cache
 def _pattern(template: str) -> re.Pattern[str]:
-    group = _WORDS if _letters(template) < _SHORT else _ANYTHING
     parts = _PLACE.split(template)  # literal, number, literal, ...: the numbers rise from 0
-    return re.compile(group.join(map(re.escape, parts[::2])), re.DOTALL)
+    return re.compile(_ANYTHING.join(map(re.escape, parts[::2])), re.DOTALL)
