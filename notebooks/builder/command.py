@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,8 +18,8 @@ from builder.lengths import LONGEST_RUN, table
 from builder.notebook import code_cells, compose, copy_outputs, read_notebook, write_notebook
 from builder.outputs import keep_stored, read_mask
 from builder.review import review, review_source
-from builder.source import Edition, Source, SourceError, read_sources
-from builder.twins import read_untranslated, review_twins
+from builder.source import LANGUAGES, Edition, Source, SourceError, read_sources
+from builder.twins import read_untranslated, review_twins, stale_twins
 
 __all__ = ["main"]
 
@@ -34,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.check:
             problems = _check(sources, options.root, everything=not options.names)
         else:
-            build = _Build(options.root, fresh=options.fresh, only_text=options.text)
+            how = {"fresh": options.fresh, "only_text": options.text, "same": options.same}
+            build = _Build(options.root, **how)
             problems = [line for source in sources for line in build(source)]
             print(table(sources, build.seconds))
     except (SourceError, ExecutionError) as error:
@@ -54,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--fresh", action="store_true", help="measure anew, keep no stored number")
     how.add_argument(
         "--text", action="store_true", help="only texts changed: run nothing, keep the outputs"
+    )
+    parser.add_argument(
+        "--same", action="store_true", help="the Chinese still says what the English says"
     )
     parser.add_argument("--root", type=Path, default=_HERE, help="the folder of the notebooks")
     return parser
@@ -75,10 +79,13 @@ class _Build:
     root: Path
     fresh: bool
     only_text: bool
+    same: bool
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, source: Source) -> list[str]:
         problems = _review_script(source, self.root)
+        if not self.same:
+            problems += [f"{source.path}: {problem}" for problem in self._stale(source)]
         if problems:
             return problems
         editions = source.editions()
@@ -93,6 +100,11 @@ class _Build:
             seconds = self.seconds[source.name]
             problems.append(f"{source.path}: ran {seconds:.0f} s, at most {LONGEST_RUN:.0f}")
         return problems + [line for one in editions for line in review(source, one, self.root)]
+
+    def _stale(self, source: Source) -> Iterator[str]:
+        leads = [edition for edition in source.editions() if edition.is_executed]
+        stored = [read_notebook(self.root / edition.path) for edition in leads]
+        return stale_twins(source, *stored) if len(stored) == len(LANGUAGES) else iter(())
 
     def _executed(self, source: Source, lead: Edition) -> NotebookNode:
         ran = compose(source, lead)

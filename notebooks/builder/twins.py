@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from builder.chinese import LANGUAGE, faults
+from nbformat import NotebookNode
+
+from builder.chinese import LANGUAGE, faults, join_lines
 from builder.source import LANGUAGES, Cell, Source
 
-__all__ = ["read_untranslated", "review_twins"]
+__all__ = ["read_untranslated", "review_twins", "stale_twins"]
 
 _FENCE = re.compile(r"```.*?```", re.DOTALL)
 _SHARED = {
@@ -56,6 +58,30 @@ def review_twins(
         start = _start(second.text)
         for problem in (*_differences(first.text, second.text), *faults(second.text, terms)):
             yield f"{problem}, in {start!r}"
+
+
+def stale_twins(
+    source: Source, first: NotebookNode | None, second: NotebookNode | None
+) -> Iterator[str]:
+    """Say where the English is another than in the last build, and its twin is still the same.
+
+    Parameters
+    ----------
+    source
+        The script.
+    first, second
+        The notebooks of the last build in both languages; ``None`` if there was none.
+    """
+    if first is None or second is None:
+        return
+    texts = {cell.source for cell in first.cells}
+    twins = {cell.source for cell in second.cells}
+    for english, chinese in _pairs(source):
+        if english.text not in texts and join_lines(chinese.text) in twins:
+            yield (
+                f"the English of {_start(english.text)!r} changed, and its twin "
+                f"{_start(chinese.text)!r} did not: change it, or build with --same"
+            )
 
 
 def _pairs(source: Source) -> Iterator[tuple[Cell, Cell]]:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from builder.chinese import read_terms
+from builder.notebook import compose
 from builder.source import Cell, Source
-from builder.twins import review_twins
+from builder.twins import review_twins, stale_twins
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 TERMS = {"默認": "預設", "客戶端": "用戶端", "用戶": "使用者"}
@@ -67,6 +68,24 @@ CODE = Cell("code", "1 + 1")
 )
 def test_a_text_without_its_twin_is_named(cells, problem):
     assert problem in list(review_twins(Source(Path("lesson.py"), cells), frozenset(), {}))
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese", "told"),
+    [
+        ("How long?", "多久？", []),
+        ("How long, in seconds?", "多久？", ["the English of 'How long, in seconds?' changed"]),
+        ("How long, in seconds?", "幾秒？", []),
+        ("How long?", "要多久？", []),
+    ],
+)
+def test_a_twin_that_stayed_behind_is_noticed_when_it_is_built(english, chinese, told):
+    before = Source(Path("lesson.py"), (ENGLISH, CHINESE, CODE))
+    cells = Cell("markdown", english), Cell("markdown", chinese, "zh-TW"), CODE
+    stored = [compose(before, edition) for edition in before.editions()]
+    found = list(stale_twins(Source(Path("lesson.py"), cells), *stored))
+    assert [line[: len(told[0])] for line in found] == told
+    assert list(stale_twins(before, None, stored[1])) == []
 
 
 def test_the_table_of_the_course_is_read():
