@@ -89,11 +89,9 @@ def _in_chinese(text: str) -> str:
 
 def _known(text: str) -> str:
     """Find a sentence, or a template that it fits; nothing if there is none."""
-    sentences, templates = _catalogue()
-    for form in (text, text[:1].upper() + text[1:]):  # a title stands in the middle of a sentence
-        if form in sentences:
-            return sentences[form]
-    for template, written in templates:
+    if sentence := _sentence(text):
+        return sentence
+    for template, written in _catalogue()[1]:
         found = _pattern(template).fullmatch(text)
         is_short = _letters(template) < _SHORT
         if found and not (is_short and any(map(_is_loose, found.groups()))):
@@ -101,9 +99,15 @@ def _known(text: str) -> str:
     return ""
 
 
+def _sentence(text: str) -> str:
+    sentences, _ = _catalogue()
+    # A title may stand in the middle of a sentence.
+    return sentences.get(text) or sentences.get(text[:1].upper() + text[1:], "")
+
+
 def _is_loose(text: str) -> bool:
     """Whether it is neither a list of words, a value as Python writes it, nor a known sentence."""
-    return not _WORDS.fullmatch(text) and text not in _catalogue()[0]
+    return not _WORDS.fullmatch(text) and not _sentence(text)
 
 
 def _filled(template: str, parts: list[str]) -> str:
