@@ -31,7 +31,7 @@ model = RandomForestClassifier(n_estimators=30, random_state=0).fit(X, y)
 # %% [markdown] lang="zh-TW"
 # ## 先看成果
 #
-# 三行：儲存、載入、提問。載入回來的模型會給出一樣的答案嗎？
+# 三行：儲存、載入、預測。載入回來的模型會給出一樣的答案嗎？
 
 # %% tags=["nbval-check-output"]
 from nbdeploy import ModelSerializer

@@ -376,4 +376,4 @@ stop_all()
 # a new version, and measures which is better.
 
 # %% [markdown] lang="zh-TW"
-# **下一步：**`03_rest_service` 來看服務本身；練習 2 會把一部分使用者導到新版本，並且量出哪一版比較好。
+# **下一步**：`03_rest_service` 來看服務本身；練習 2 會把一部分使用者導到新版本，並且量出哪一版比較好。

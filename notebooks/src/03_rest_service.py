@@ -232,7 +232,7 @@ print("nbdeploy:", await second_caller_waits(slow_service.app))
 #
 # ## 讀讀說明頁
 #
-# 每個服務都會用一種叫 OpenAPI 的格式描述自己。可以向這個服務問什麼？
+# 每個服務都會用一種叫 OpenAPI 的格式描述自己。這個服務可以怎麼呼叫？
 
 # %%
 page = httpx2.get(f"{service.url}/openapi.json").json()
@@ -330,7 +330,7 @@ check("03.2", service, {"features": repaired})
 # %% [markdown] lang="zh-TW"
 # ## 在正式環境
 #
-# - **KServe** 和 **Triton** 說的是 Open Inference Protocol：`POST /v2/models/wine/infer`。
+# - **KServe** 和 **Triton** 採用 Open Inference Protocol：`POST /v2/models/wine/infer`。
 # - **BentoML** 和 **Ray Serve** 要你寫一個類別，和上面那個很像。
 # - 不管用哪一套，重要的都是這三件事：從資料學來的名稱和型別、說得清楚的拒絕，
 #   以及模型在忙時也答得出來的健康檢查。

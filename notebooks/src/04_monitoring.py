@@ -103,7 +103,7 @@ class ModelMonitor:
 # %% [markdown] lang="zh-TW"
 # ## 故意弄壞它
 #
-# 先是一個開了五分鐘、還沒人問過的服務。再來一個早上很不順的服務：失敗十次，後面接著一千次成功。
+# 先是一個啟動五分鐘、還沒人呼叫過的服務。再來一個早上很不順的服務：失敗十次，後面接著一千次成功。
 
 # %% tags=["nbval-check-output"]
 import warnings
@@ -252,7 +252,7 @@ print(sorted({line.split()[2] for line in lines if line.startswith("# TYPE")})[:
 # **04.1** 找出 20 個以秒為單位的延遲，放進串列 `latencies`，讓平均低於 0.05，p95 高於 0.2。
 # 然後 `check("04.1", latencies)`。
 #
-# **04.2** 用字串 `when` 寫出一個警示條件：超過 5 % 的請求失敗，而且持續至少半分鐘。
+# **04.2** 用字串 `when` 寫出一個警示條件：超過 5% 的請求失敗，而且持續至少半分鐘。
 # 然後 `check("04.2", when)`。
 
 # %%

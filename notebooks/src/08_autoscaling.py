@@ -206,7 +206,7 @@ except ScalingError as error:
 #
 # ## 先猜，再執行
 #
-# Kubernetes 的公式：副本數乘以「指標 / 目標」，無條件進位；和目標差不到 10 % 就不動。
+# Kubernetes 的公式：副本數乘以「指標 / 目標」，無條件進位；和目標差不到 10% 就不動。
 # 負載升到四個副本的量，再降回一個的量。降下來之後要過多久，副本數才會跟著減回去？
 
 # %% tags=["nbval-check-output"]
@@ -227,7 +227,7 @@ history.plot()
 # each at its moment, whether or not the others are answered:
 
 # %% [markdown] lang="zh-TW"
-# 增加是馬上的，但每看一次只走一步：一個副本最多忙到 100 %，所以公式只看得到部分的負載。
+# 增加是馬上的，但每看一次只走一步：一個副本最多忙到 100%，所以公式只看得到部分的負載。
 # 減少要等五分鐘：那段期間裡所有的建議值，以最大的為準。
 # 這個**穩定視窗**（stabilization window）就是止住來回震盪的關鍵。
 #
@@ -249,7 +249,7 @@ services[0].load_test([20, 100], seconds=4, rows=X)
 # **08.2** Write Kubernetes' formula as `hpa(replicas, metric, target)`: `check("08.2", hpa)`.
 
 # %% [markdown] lang="zh-TW"
-# `load_test(goal_p95=0.05)` 會找出讓 95 % 的回應不超過 50 ms 的最高速率，並說明多開副本有沒有用。
+# `load_test(goal_p95=0.05)` 會找出讓 95% 的回應不超過 50 ms 的最高速率，並說明多開副本有沒有用。
 #
 # ## 兩個練習
 #
@@ -328,7 +328,7 @@ check("08.2", hpa)
 #
 # **小測驗**
 #
-# 1. 三個副本都在 90 %，目標是 70 %。Kubernetes 要幾個？
+# 1. 三個副本都在 90%，目標是 70%。Kubernetes 要幾個？
 # <details><summary>答案</summary>3 乘以 90 / 70 是 3.86，所以是四個。</details>
 #
 # 2. 為什麼在自己的機器上，CPU 不適合用來決定副本數？

@@ -48,7 +48,7 @@ X.head(4)
 # like this, so a service has to take such rows too.
 
 # %% [markdown] lang="zh-TW"
-# `island` 和 `sex` 是文字；`NaN` 表示這隻企鵝沒有量到。真實的資料就是這個樣子，所以服務也得收得下這樣的資料列。
+# `island` 和 `sex` 是文字；`NaN` 表示這隻企鵝的這一項沒有量到。真實的資料就是這個樣子，所以服務也得收得下這樣的資料列。
 
 # %% [markdown]
 # ## 2 The model

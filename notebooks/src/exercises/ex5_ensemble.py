@@ -113,7 +113,7 @@ print(f"together {np.mean(ensemble.predict(X_test) == y_test):.1%}")
 # %% [markdown] lang="zh-TW"
 # ## 步驟 3：便宜的先來
 #
-# 大部分的企鵝都很好認。請做一個級聯 `cascade`：先問 `tree`；`tree` 的把握低於 95 % 的資料列，才問 `line`。
+# 大部分的企鵝都很好認。請做一個級聯 `cascade`：先問 `tree`；`tree` 的把握低於 95% 的資料列，才問 `line`。
 # 接著用它預測 `X_test`，再從 `cascade.log.report()` 讀出 `line` 被問了幾列。
 
 # %%
