@@ -101,7 +101,7 @@ print(calm([1, 4, 1, 1, 1, 2, 1], window=3))
 # ## 步驟 3：會開也會關的東西
 #
 # 執行器（actuator）可以是任何有 `replicas`（現在有幾個）和 `scale(n)`（變成 n 個）的物件。
-# 請寫出這個執行器的 `scale`：它會把模型部署好幾份，名稱依序是 "price-1"、"price-2"……，
+# 請寫出這個執行器的 `scale`：它會把模型部署好幾份，名稱依序是 "price-1"、"price-2"，以此類推；
 # 每個都帶 `example=X`；多出來的就停掉。正在執行的服務放在串列 `self.services`。
 
 # %%
@@ -181,7 +181,7 @@ simulate(ThresholdPolicy(tolerance=0, cooldown=0), day).plot()
 # %% [markdown] lang="zh-TW"
 # 找出一個策略 `chosen`（`nbdeploy.scaling` 裡任選一個，數字由你決定），使得 `simulate(chosen, day)`
 #
-# - 中午增加、之後減少，其他時間都不轉向；
+# - 中午增加、之後減少，其他時間都不增減；
 # - 中午開始後的十次查看之內，至少有四個副本；
 # - 一天結束之前，降回最多兩個。
 

@@ -10,7 +10,7 @@
 # `hint("ex5.1")` gives a first nudge; ask again for more.
 
 # %% [markdown] lang="zh-TW"
-# # 練習 5：多個模型組成的集成模型
+# # 練習 5：用多個模型組成集成模型
 #
 # 45 到 60 分鐘，六個步驟。需要先學過第 1 到第 3 課。
 #
