@@ -12,6 +12,7 @@ from nbdeploy.serving.routing import Question, Route
 
 if TYPE_CHECKING:
     from nbdeploy.serving.junction import Junction
+    from nbdeploy.serving.request_recording import RequestRecorder
 
 __all__ = ["Inference", "InferenceRequest", "Prediction", "check_method"]
 
@@ -66,6 +67,8 @@ class Inference:
         self.route = route
         self.junction: Junction | None = None
         """Chooses the route while there is more than one, or somebody watches."""
+        self.request_log: RequestRecorder | None = None
+        """Records requests, if somebody wants that."""
         self._name = name
 
     def current_route(self) -> Route:
@@ -90,12 +93,18 @@ class Inference:
         monitor, method = self.monitor, request.method
         check_method(method, route)
         started = monitor.clock()
+        question = None
         try:
             question = route.question(method, request.rows)
             drift = route.drift
             kept = None if drift is None or not drift.takes() else drift.keep(question.rows)
-            output = await self._answer(question, request.within)
-        except BaseException:
+            answering = self._answer(question, request.within)
+            if self.request_log is not None:
+                answering = self.request_log.follow(answering, question, started)
+            output = await answering
+        except BaseException as error:
+            if self.request_log is not None and question is None:
+                self.request_log.refused(route, method, started, error)
             with monitor.observe(method, version=route.version, started=started):
                 raise
         monitor.answered(method, started=started, rows=question.size, version=route.version)

@@ -44,6 +44,7 @@ from nbdeploy.serving.protocol_lane import ProtocolLane
 from nbdeploy.serving.protocol_routes import Context, Endpoint, endpoints
 from nbdeploy.serving.protocols.error_shapes import in_shape_of
 from nbdeploy.serving.reading_routes import add_reading_routes, json_response, refuse_other_verbs
+from nbdeploy.serving.request_recording import record_requests
 from nbdeploy.serving.routing import Route, route_from_file, route_from_version
 from nbdeploy.serving.schemas import PredictionRequest, describe_paths
 from nbdeploy.serving.security import (
@@ -128,6 +129,8 @@ class ModelService:
         Calls of the model at once; by default one, and as many long ones as there are cores.
     max_queue
         Requests that may wait; the next gets 503 with Retry-After.
+    request_log
+        A folder to record requests in, or a `RequestLog`; ``None`` records none.
 
     Raises
     ------
@@ -164,6 +167,7 @@ class ModelService:
         batch_timeout: float = 0.0,
         max_concurrency: int | None = None,
         max_queue: int = 1024,
+        request_log: Any = None,
     ) -> None:
         route: Route | None = None
         self._load_route: Callable[[], Route] | None = None
@@ -200,6 +204,8 @@ class ModelService:
         self.inference = Inference(
             monitor=self.monitor, batcher=self._batcher, name=self.name, route=route
         )
+        if request_log is not None:
+            self.inference.request_log = record_requests(request_log, self.name, self.monitor)
         self.monitor.follow_drift(self._drift_windows)
         self._elsewhere: Elsewhere | None = None
         self.feedback = FeedbackLog(quality=self.monitor.quality)
@@ -213,7 +219,10 @@ class ModelService:
         """Load the model, unless it is loaded."""
         with self._loading:
             if self.inference.route is None and self._load_route is not None:
-                self.inference.route = self._load_route()
+                route = self._load_route()
+                if self.inference.request_log is not None:
+                    self.inference.request_log.require_columns(route.signature.names)
+                self.inference.route = route
 
     def swap(self, route: Route) -> None:
         """Answer with another model from now on; requests on their way keep the one they had."""
@@ -316,6 +325,8 @@ class ModelService:
         self._batcher.close()
         self.monitor.close()
         self._junction.close()
+        if self.inference.request_log is not None:
+            self.inference.request_log.close()
 
     def __repr__(self) -> str:
         """Say what is served; no address, so that notebooks can be compared."""
