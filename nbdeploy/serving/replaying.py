@@ -221,10 +221,11 @@ def _missing(route: Route, request: RecordedRequest) -> list[str]:
 def _rows_for(route: Route, request: RecordedRequest) -> list[Any]:
     """Bring recorded rows to what a model takes; usual values stand in for what was redacted."""
     signature, rows = route.signature, request.rows or []
-    if signature.kind != "values" and not request.redacted:
-        is_numbered = all(name.isdigit() for name in request.columns)
-        if request.columns == signature.names or is_numbered or signature.kind == "array":
-            return rows
+    is_numbered = all(name.isdigit() for name in request.columns)
+    is_by_name = set(request.columns) == set(signature.names)
+    if not request.redacted and not is_by_name and (is_numbered or signature.kind == "array"):
+        # As callers send lists, or a table, to a model that knows no names.
+        return rows
     usual = {column.name: column.typical for column in signature.columns}
     known = {name: usual[name] for name in _missing(route, request)}
     records = [{**known, **dict(zip(request.columns, row, strict=True))} for row in rows]

@@ -111,8 +111,12 @@ class RequestRecorder:
         """
         if not self._is_drawn():
             return await answering
-        # Before the model gets them: it may write into a table.
-        kept = self._kept(question)
+        try:
+            # Before the model gets them: it may write into a table.
+            kept = self._kept(question)
+        except Exception:  # noqa: BLE001 -- as in _note
+            self._writer.fail()
+            return await answering
         try:
             output = await answering
         except BaseException as error:
