@@ -75,7 +75,7 @@ def buckets(latencies, bounds):
     # solution
     return [sum(each <= bound for each in latencies) for bound in bounds] + [len(latencies)]
 
-
+# %%
 def within(counts, bounds, share):
     # solution
     enough = (bound for bound, count in zip(bounds, counts) if count >= share * counts[-1] > 0)
