@@ -13,11 +13,13 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
+from nbdeploy.display.units import counted
 from nbdeploy.exceptions import ServingError
 from nbdeploy.models.misfit import near_miss
 from nbdeploy.monitoring.log_files import LogFiles
@@ -38,6 +40,8 @@ _GATHER_SECONDS = 0.1
 _IDLE_SECONDS = 5.0
 _CLOSE_SECONDS = 2.0
 _AT_ONCE = 64
+# A disk with room for a line now and then shall not be told of at every line.
+_SETTLED_SECONDS = 10.0
 _UNSAFE = re.compile(r"[^\w.\- ]|^\.+")
 
 
@@ -84,7 +88,7 @@ class RequestLog:
         object.__setattr__(self, "folder", Path(self.folder).expanduser().absolute())
         redact = (self.redact,) if isinstance(self.redact, (str, int)) else self.redact
         object.__setattr__(self, "redact", tuple(map(str, redact)))
-        if not 0 < self.sample <= 1:
+        if not (isinstance(self.sample, Real) and 0 < self.sample <= 1):
             message = (
                 f"sample is {self.sample!r}. Expected a share of the requests above 0 and at most "
                 "1, such as 0.1; to record none, leave request_log= out."
@@ -183,6 +187,8 @@ class RequestWriter:
         Where they are written to; made when ``None``.
     gather
         Seconds that notes gather before they are written.
+    clock
+        Gives seconds that never go back.
     """
 
     def __init__(
@@ -192,6 +198,7 @@ class RequestWriter:
         *,
         files: LogFiles | None = None,
         gather: float = _GATHER_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
         self._service = service
@@ -199,6 +206,8 @@ class RequestWriter:
             folder_of(log.folder, service), max_bytes=log.max_bytes, max_files=log.max_files
         )
         self._gather = gather
+        self._clock = clock
+        self._failed_at = 0.0
         self._redact = frozenset(log.redact)
         self._lock = threading.Lock()
         self._waiting: deque[tuple[Noted, int]] = deque()
@@ -336,8 +345,11 @@ class RequestWriter:
                 reason,
             )
         self._lost_to_disk += lines
+        self._failed_at = self._clock()
 
     def _recover(self) -> None:
+        if self._lost_to_disk and self._clock() - self._failed_at < _SETTLED_SECONDS:
+            return
         lost, self._lost_to_disk = self._lost_to_disk, 0
         with self._lock:
             if not self._waiting:
@@ -345,7 +357,7 @@ class RequestWriter:
                 self._lost_to_queue = 0
         if lost:
             logger.warning(
-                "The request log of %r is written again; %s lines were lost.",
+                "The request log of %r is written again; lost: %s.",
                 self._service,
-                f"{lost:,}",
+                counted(lost, "line"),
             )

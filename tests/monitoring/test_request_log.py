@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import threading
@@ -58,8 +59,10 @@ class Disk:
         return len(lines), None
 
 
-def on(disk):
-    return RequestWriter(RequestLog("logs"), "penguins", files=disk, gather=0.0)
+def on(disk, seconds=100.0):
+    """Write to a disk, by a clock that goes on so many seconds at each look."""
+    clock = itertools.count(1.0, seconds).__next__
+    return RequestWriter(RequestLog("logs"), "penguins", files=disk, gather=0.0, clock=clock)
 
 
 def counts(log):
@@ -134,7 +137,7 @@ def test_a_disk_that_hangs_keeps_nobody_and_the_queue_is_bounded(caplog, monkeyp
     disk.free.set()
     log.close()
     assert counts(log) == (51, 30, 0, 0)
-    assert "written again; 30 lines were lost" in caplog.text
+    assert "written again; lost: 30 lines." in caplog.text
 
 
 def test_large_requests_fill_the_queue_by_their_cells(monkeypatch):
@@ -171,8 +174,21 @@ def test_a_full_disk_is_told_once_and_so_is_its_end(caplog):
     assert counts(log) == (2, 0, 3, 0)
     assert [record.getMessage() for record in caplog.records] == [
         CANNOT_BE_WRITTEN,
-        "The request log of 'penguins' is written again; 3 lines were lost.",
+        "The request log of 'penguins' is written again; lost: 3 lines.",
     ]
+
+
+def test_a_disk_with_room_now_and_then_is_told_of_once(caplog):
+    disk = Disk()
+    log = on(disk, seconds=0.1)
+    with caplog.at_level(logging.WARNING, "nbdeploy"):
+        for number in range(20):
+            disk.error = OSError(28, "No space left on device") if number % 2 else None
+            log.offer(note(), 2)
+            log.close()
+
+    assert counts(log) == (10, 0, 10, 0)
+    assert [record.getMessage() for record in caplog.records] == [CANNOT_BE_WRITTEN]
 
 
 def test_a_row_that_cannot_be_written_costs_its_own_line_only(tmp_path):
@@ -214,6 +230,7 @@ def test_a_folder_stays_where_it_was_meant_to_be(tmp_path, monkeypatch):
     ("options", "words"),
     [
         ({"sample": 0}, "above 0 and at most 1"),
+        ({"sample": "all"}, "above 0 and at most 1"),
         ({"sample": 10}, "above 0 and at most 1"),
         ({"max_bytes": 10}, "max_bytes is 10. Expected a whole number from 1,000 on"),
         ({"max_files": 0}, "max_files is 0"),
