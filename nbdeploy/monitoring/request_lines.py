@@ -98,8 +98,9 @@ def line_of(noted: Noted, *, id: str, redact: Collection[str] = ()) -> bytes:  #
 def _cells(rows: Any) -> list[Any]:
     """Take validated rows apart into lists of cells."""
     if isinstance(rows, pd.DataFrame):
-        columns = (rows.iloc[:, place].tolist() for place in range(rows.shape[1]))
-        return list(map(list, zip(*columns, strict=True)))
+        # Column by column it would take ten times as long.
+        cells: list[Any] = rows.to_numpy(dtype=object).tolist()
+        return cells
     if isinstance(rows, (pd.Series, np.ndarray)):
         rows = rows.tolist()
     # A signature of single values has rows that are no lists.

@@ -39,7 +39,8 @@ _LEAST_BYTES = 1_000
 _GATHER_SECONDS = 0.1
 _IDLE_SECONDS = 5.0
 _CLOSE_SECONDS = 2.0
-_AT_ONCE = 64
+_AT_ONCE = 256
+_YIELD_AFTER = 16
 # A disk with room for a line now and then shall not be told of at every line.
 _SETTLED_SECONDS = 10.0
 _UNSAFE = re.compile(r"[^\w.\- ]|^\.+")
@@ -296,11 +297,11 @@ class RequestWriter:
                     return
 
     def catch_up(self) -> None:
-        """Write all that waits."""
-        while group := self._take():
-            self._write(group)
-            # Between two groups whoever answers goes first.
-            time.sleep(0)
+        """Write all that waits now; what comes meanwhile gathers for the next time."""
+        with self._lock:
+            waiting = len(self._waiting)
+        for _ in range(0, waiting, _AT_ONCE):
+            self._write(self._take())
 
     def _take(self) -> list[Noted]:
         with self._lock:
@@ -310,10 +311,18 @@ class RequestWriter:
         return [noted for noted, _ in group]
 
     def _write(self, group: list[Noted]) -> None:
-        lines = [line for line in map(self._line, group) if line]
+        lines = []
+        for place, noted in enumerate(group, start=1):
+            line = self._line(noted)
+            if line is not None:
+                lines.append(line)
+            if place % _YIELD_AFTER == 0:
+                # Whoever answers goes first.
+                time.sleep(0)
         written, error = self._files.append(lines)
         with self._lock:
             self._written += written
+            self._is_writing = False
         if error is not None:
             self._lose(len(lines) - written, error)
         elif written:

@@ -140,8 +140,10 @@ class RequestRecorder:
         most = max(1, min(self._log.max_rows, _CELLS // width))
         if type(rows) is list:
             return rows if len(rows) <= most else rows[:most]
-        is_table = isinstance(rows, (pd.DataFrame, pd.Series))
-        return (rows.iloc[:most] if is_table else rows[:most]).copy()
+        if len(rows) > most:
+            is_table = isinstance(rows, (pd.DataFrame, pd.Series))
+            rows = rows.iloc[:most] if is_table else rows[:most]
+        return rows.copy()
 
     def _note(
         self,
