@@ -163,7 +163,8 @@ def _add_request_log(serve: argparse.ArgumentParser) -> None:
         "--request-log",
         metavar="FOLDER",
         default=os.environ.get("NBDEPLOY_REQUEST_LOG"),
-        help="record requests and answers here, one JSON object a line, at most 100 MB",
+        help="record requests and answers here, one JSON object a line, at most 100 MB "
+        "(default: NBDEPLOY_REQUEST_LOG)",
     )
     serve.add_argument(
         "--request-log-sample",

@@ -190,7 +190,7 @@ def deploy(
             **loading,
         )
     route = route_of(model, example=example, trust=trust, copy=copy, compile=compile)
-    options.require_columns(route.signature)
+    options.prepare_request_log(route.signature)
     chosen = checked_name(name) if name is not None else name_of(model, route)
     if not store_example:
         let_rows_go(route)

@@ -97,17 +97,18 @@ class Options:
             "request_log": None if self.request_log is None else self.request_log.to_dict(),
         }
 
-    def require_columns(self, *signatures: Signature) -> None:
-        """Refuse to redact what is a column of no model.
+    def prepare_request_log(self, *signatures: Signature) -> None:
+        """Make the folder of the log, where there is one, and look at what shall be redacted.
 
         Raises
         ------
         ServingError
-            If a name is none.
+            If nothing can be written there, or a name is a column of no model.
         """
         if self.request_log is not None:
             known = dict.fromkeys(name for each in signatures for name in each.names)
             require_columns(self.request_log.redact, known)
+            self.request_log.prepare()
 
     def of_server(self) -> dict[str, Any]:
         """Give what a server takes of it."""

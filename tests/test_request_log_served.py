@@ -130,6 +130,17 @@ def test_a_cell_that_runs_again_goes_on_with_the_same_log(tmp_path):
     assert len(told(tmp_path)) in {2, 3}
 
 
+def test_a_cell_that_runs_again_makes_a_folder_that_was_taken_away(tmp_path):
+    folder = tmp_path / "logs"
+    served(folder)
+    shutil.rmtree(folder)
+    service = served(folder)
+    service.predict(IRIS.data.head(1))
+    service.stop()
+
+    assert len(told(folder)) == 1
+
+
 def test_a_typo_in_redact_or_a_folder_that_is_none_starts_nothing(tmp_path):
     with pytest.raises(ServingError, match=r"did you mean|Did you mean 'sepal length"):
         served(RequestLog(tmp_path, redact=["sepal lenght (cm)"]))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nbdeploy.display.progress import ProgressBar
-from nbdeploy.display.units import count
+from nbdeploy.display.units import counted
 from nbdeploy.models.equality import is_equal
 from nbdeploy.monitoring.replay import Replay
 from nbdeploy.monitoring.request_lines import RecordedRequest, read_lines, through_json
@@ -74,7 +74,7 @@ def replay_files(files: Sequence[Path], route: Route, known: Mapping[str, Route]
                 done += length
                 if time.perf_counter() - shown > _SHOW_SECONDS:
                     shown = time.perf_counter()
-                    bar.update(min(1.0, done / total), f"{count(replayer.lines)} requests")
+                    bar.update(min(1.0, done / total), counted(replayer.lines, "request"))
     return replayer.result()
 
 

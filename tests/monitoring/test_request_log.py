@@ -178,6 +178,25 @@ def test_a_full_disk_is_told_once_and_so_is_its_end(caplog):
     ]
 
 
+def test_what_comes_while_it_writes_waits_for_the_next_time():
+    disk = Disk()
+    log = on(disk)
+    log._start = lambda: None
+    append = disk.append
+
+    def appends(lines):
+        # As under load: there is always one more.
+        log.offer(note(), 2)
+        return append(lines)
+
+    disk.append = appends
+    for _ in range(3):
+        log.offer(note(), 2)
+    log.catch_up()
+
+    assert counts(log) == (3, 0, 0, 1)
+
+
 def test_a_disk_with_room_now_and_then_is_told_of_once(caplog):
     disk = Disk()
     log = on(disk, seconds=0.1)

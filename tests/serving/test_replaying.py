@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nbdeploy.display.progress import ProgressBar
 from nbdeploy.exceptions import ServingError
 from nbdeploy.monitoring.replay import recorded_files
-from nbdeploy.monitoring.request_lines import RecordedRequest
+from nbdeploy.monitoring.request_lines import Noted, RecordedRequest, line_of
+from nbdeploy.serving import replaying
 from nbdeploy.serving.replaying import Replayer, replay_files, wait_for_the_log
 from nbdeploy.serving.routing import route_from_model
 
@@ -220,6 +222,34 @@ def test_files_are_found_in_the_folder_of_the_service_or_of_all(tmp_path):
 
 def test_a_file_that_rotates_away_meanwhile_is_passed_over(tmp_path):
     assert replay_files([tmp_path / "gone"], route(), {}).requests == 0
+
+
+def test_progress_is_shown_while_it_runs(tmp_path, monkeypatch):
+    shown = []
+
+    class Bar(ProgressBar):
+        def update(self, share, note=""):
+            shown.append((share, note))
+
+    monkeypatch.setattr(replaying, "ProgressBar", Bar)
+    monkeypatch.setattr(replaying, "_SHOW_SECONDS", -1.0)
+    noted = Noted(
+        0.0, "predict", "1", 200, 0.1, ("name", "mass"), [["Ada", 1.0]], 1, ["light"], None
+    )
+    path = tmp_path / "log"
+    path.write_bytes(b"".join(line_of(noted, id=str(number)) for number in range(4)))
+
+    assert replay_files([path], route(), {}).requests == 4
+    shares = [share for share, _ in shown]
+    assert shares == sorted(shares)
+    assert [note for _, note in shown] == [
+        "1 request",
+        "2 requests",
+        "3 requests",
+        "4 requests",
+        "done",
+    ]
+    assert shares[-2:] == [1.0, 1.0]
 
 
 def test_a_log_that_hangs_is_not_waited_for():
