@@ -14,10 +14,10 @@ from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
 from nbdeploy.display.units import count, counted, duration, percent
 from nbdeploy.exceptions import ServingError
+from nbdeploy.monitoring.latency import LatencyHistogram
 from nbdeploy.monitoring.log_files import log_files
 from nbdeploy.monitoring.request_log import folder_of
 from nbdeploy.monitoring.shadow import Change, ShadowReport
-from nbdeploy.monitoring.statistics import LatencyHistogram
 
 __all__ = ["Replay", "recorded_files"]
 

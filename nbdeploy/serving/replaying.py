@@ -11,10 +11,10 @@ from typing import Any
 from nbdeploy.display.progress import ProgressBar
 from nbdeploy.display.units import counted
 from nbdeploy.models.equality import is_equal
+from nbdeploy.monitoring.latency import LatencyHistogram
 from nbdeploy.monitoring.replay import Replay
 from nbdeploy.monitoring.request_lines import RecordedRequest, read_lines, through_json
 from nbdeploy.monitoring.shadow import ShadowLog
-from nbdeploy.monitoring.statistics import LatencyHistogram
 from nbdeploy.serving.routing import Route
 from nbdeploy.serving.thread_settings import serving_thread
 
