@@ -244,7 +244,8 @@ told = {sample.name for family in text_string_to_metric_families(text) for sampl
 print("not told yet:", sorted(used(dashboard) - told))
 
 # %% [markdown]
-# What is not told yet has no data yet: replicas are counted once there are any.
+# What is not told yet has no data yet: there are no replicas, no A/B test and no feedback here, and
+# this model predicts no numbers.
 #
 # `service.dashboard()` shows all of this live, and `/dashboard` the same in a browser. Which numbers
 # would you put on *your* wall, and which would wake you up?
