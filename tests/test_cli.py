@@ -97,14 +97,6 @@ def test_serve_records_what_it_is_asked_until_it_is_told_to_stop(path, tmp_path)
     assert json.loads(line)["answer"] == [0]
 
 
-def test_serve_ends_with_the_reason_when_it_shall_redact_what_is_no_column(path, tmp_path):
-    with Served(path, "--request-log", tmp_path, "--request-log-redact", "name") as served:
-        said, _ = served.process.communicate(timeout=60)
-
-    assert "'name', which is no column" in said
-    assert served.process.returncode == 1
-
-
 def test_serve_tells_of_a_share_that_is_none(path, tmp_path, capsys):
     options = ["--port=0", f"--request-log={tmp_path}", "--request-log-sample=5"]
 

@@ -154,6 +154,9 @@ def test_a_typo_in_redact_or_a_folder_that_is_none_starts_nothing(tmp_path):
     ModelSerializer.save_model(LIVE, str(path), example=IRIS.data)
     with pytest.raises(ServingError, match="which is no column"):
         ModelService(path, request_log=RequestLog(tmp_path, redact=["x"]))
+    late = ModelService(path, request_log=RequestLog(tmp_path, redact=["x"]), load=False)
+    late._load_in_background()
+    assert late.health.has_failed
 
 
 def test_a_disk_that_hangs_or_is_full_slows_and_fails_no_answer(tmp_path, monkeypatch):
@@ -211,7 +214,7 @@ def test_a_folder_that_vanishes_loses_lines_until_it_is_back(tmp_path, monkeypat
     assert str(tmp_path) not in words
 
 
-@pytest.mark.parametrize("where", ["kernel", "process"])
+@pytest.mark.parametrize("where", ["kernel", pytest.param("process", marks=pytest.mark.acceptance)])
 def test_a_replay_finds_the_changed_predictions_exactly(tmp_path, where):
     versions = ModelVersionControl(tmp_path / "versions" / "iris")
     for name, model in (("1.0", LIVE), ("1.1", SHY)):
@@ -272,6 +275,7 @@ def test_a_replay_without_requests_or_version_is_told(tmp_path):
         service.shadow(None, replay=tmp_path)
 
 
+@pytest.mark.acceptance
 def test_serve_records_and_a_kill_tears_at_most_the_last_line(tmp_path):
     path = tmp_path / "iris.joblib"
     ModelSerializer.save_model(LIVE, str(path), example=IRIS.data)
