@@ -9,7 +9,8 @@ from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.monitoring.pace import Pace
 from nbdeploy.serving.batching import MicroBatcher
 from nbdeploy.serving.eager import gathered
-from nbdeploy.serving.routing import Question, Route
+from nbdeploy.serving.question import Question
+from nbdeploy.serving.routing import Route
 
 if TYPE_CHECKING:
     from nbdeploy.serving.junction import Junction
