@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
-from nbdeploy import Bundle
+from nbdeploy import Bundle, ContainerError
+from nbdeploy.containers.engine import find_engine
 
 X, y = load_iris(return_X_y=True, as_frame=True)
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """A Docker engine; `engine/run.sh` says why there is none. Without it, one is missing in CI."""
+    reason = os.environ.get("NBDEPLOY_NO_ENGINE")
+    if reason:
+        pytest.skip(reason)
+    try:
+        return find_engine()
+    except ContainerError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

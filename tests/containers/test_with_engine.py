@@ -20,7 +20,6 @@ import httpx2
 import pytest
 
 from nbdeploy import Bundle, ContainerError
-from nbdeploy.containers.engine import find_engine
 from nbdeploy.models.equality import assert_equal
 
 pytestmark = pytest.mark.containers
@@ -90,16 +89,6 @@ members = {
 }
 model = Ensemble(members, combine="soft_vote")
 """
-
-
-@pytest.fixture(scope="module")
-def engine():
-    try:
-        return find_engine()
-    except ContainerError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
