@@ -30,7 +30,8 @@ lint: $(VENV)/.for-test
 
 # A Docker engine of its own in build/engine, as root, with `apt-get install docker.io mmdebstrap`; or
 # the one that DOCKER_HOST names. Where there is none the tests are skipped and say so.
-WITH_ENGINE := tests/containers/engine/run.sh build/engine $(BIN)/python
+ENGINE := build/engine
+WITH_ENGINE = tests/containers/engine/run.sh $(ENGINE) $(BIN)/python
 test-containers: $(VENV)/.for-test
 	$(WITH_ENGINE) $(BIN)/pytest -rs -m 'containers and not acceptance' tests/containers
 

@@ -14,10 +14,15 @@ say() {
   printf '%s\n\n' "=================================================================================="
 } >&2
 
+if mkdir -p "$folder" 2>/dev/null && [ -w "$folder" ]; then
+  exec 9>"$folder/lock"
+  # The first of two that ends would end the engine of the other.
+  flock --nonblock 9 || { echo "Another run uses the engine in $folder: wait for its end." >&2; exit 1; }
+fi
 trap '"$here/stop.sh" "$folder"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-told=$(timeout --kill-after=10 180 "$here/start.sh" "$folder" "$python")
+told=$(timeout --kill-after=10 180 "$here/start.sh" "$folder" "$python" 9>&-)
 case $? in
   0) export DOCKER_HOST=$told ;;
   3) export NBDEPLOY_NO_ENGINE=$told ;;
@@ -25,7 +30,7 @@ case $? in
   *) echo "The engine was started, and its image of Python could not be made." >&2; exit 1 ;;
 esac
 [ -z "${NBDEPLOY_NO_ENGINE:-}" ] || say
-"$@"
+"$@" 9>&-
 code=$?
 [ -z "${NBDEPLOY_NO_ENGINE:-}" ] || say
 exit "$code"

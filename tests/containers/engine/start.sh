@@ -23,15 +23,19 @@ mkdir -p "$folder" 2>/dev/null || none "The folder $folder cannot be made."
 folder=$(realpath "$folder")
 export DOCKER_HOST=unix://$folder/docker.sock
 if ! answers; then
+  # What a run that was killed left behind.
+  "$here/stop.sh" "$folder"
   # A session of its own: the signal that interrupts the tests is not for the engine.
   setsid dockerd --host "$DOCKER_HOST" --data-root "$folder/data" --exec-root "$folder/exec" \
     --pidfile "$folder/pid" --storage-driver overlay2 >"$folder/log" 2>&1 </dev/null &
   engine=$!
   end=$((SECONDS + 30))
   until answers; do
-    if [ "$SECONDS" -ge "$end" ] || ! kill -0 "$engine" 2>/dev/null; then
+    kill -0 "$engine" 2>/dev/null || why="ended while it started"
+    [ "$SECONDS" -lt "$end" ] || why="did not answer within 30 seconds"
+    if [ -n "${why:-}" ]; then
       kill -KILL -- "-$engine" 2>/dev/null || true
-      none "dockerd did not start: $(tail -n 3 "$folder/log" | cut -c 1-400)"
+      none "dockerd $why. $(tail -n 1 "$folder/log" | cut -c 1-400)"
     fi
     sleep 0.2
   done
