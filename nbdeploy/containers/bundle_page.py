@@ -48,8 +48,8 @@ docker run --rm --publish 127.0.0.1:{port}:{port} --env NBDEPLOY_TOKEN \\
 `NBDEPLOY_TOKEN`. Where something in front asks for a token, write `serve --no-token` behind the
 name of the image, or set `NBDEPLOY_NO_TOKEN=1`.
 
-- SageMaker starts the image with the argument `serve` and authenticates in front: set
-  `NBDEPLOY_PORT=8080` and `NBDEPLOY_NO_TOKEN=1` there.
+- SageMaker starts the image with the argument `serve`, for which it listens on port 8080 too, and
+  authenticates in front: set `NBDEPLOY_NO_TOKEN=1` there.
 - Vertex AI sets `AIP_HTTP_PORT`, `AIP_HEALTH_ROUTE` and `AIP_PREDICT_ROUTE`, and they are followed.
 - Python {python} is needed: the model may carry code that was compiled for it.
 - The container serves the model of the digest `{digest}` and no other.

@@ -24,6 +24,7 @@ from nbdeploy.serving.token_file import remove_token, write_token
 if TYPE_CHECKING:
     from nbdeploy.containers.bundle import Bundle
     from nbdeploy.dashboard import Dashboard
+    from nbdeploy.monitoring.monitor import ModelMonitor
     from nbdeploy.scaling.capacity import Capacity
     from nbdeploy.scaling.load_result import LoadResult
     from nbdeploy.try_it import TryIt
@@ -45,7 +46,6 @@ _ELSEWHERE = {
     "compare": "deploy() both models in the notebook, and compare there.",
     "errors": "Tracebacks stay in the container: see logs().",
     "bundle": "It was made of one: Bundle.open(folder).",
-    "monitor": "stats() tells the same figures; the monitor itself is in the container.",
 }
 
 
@@ -89,6 +89,13 @@ class Container(ReprMixin):
     def stats(self) -> dict[str, Any]:
         """Ask what the container counted; the keys of `ModelMonitor.get_statistics`."""
         return self._client.stats()
+
+    @property
+    def monitor(self) -> ModelMonitor:
+        """A read-only monitor with what the container has counted by now."""
+        from nbdeploy.containers.remote_monitor import remote_monitor  # noqa: PLC0415 -- only here
+
+        return remote_monitor([self._client])
 
     def logs(self) -> list[str]:
         """Return the last lines that it logged, the oldest first."""

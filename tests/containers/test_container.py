@@ -35,7 +35,7 @@ def test_each_verb_of_a_service_works_or_says_what_to_do_instead(container):
 
     assert missing == {
         "scale", "autoscale", "rollout", "rollback", "split", "shadow", "compare", "errors",
-        "bundle", "monitor",
+        "bundle",
     }  # fmt: skip
     with pytest.raises(AttributeError):
         _ = container.predcit

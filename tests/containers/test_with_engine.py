@@ -153,6 +153,8 @@ def free_port():
 def test_a_pipeline_with_code_of_the_notebook_answers_as_it_does_there(container, penguins):
     assert_answers_equal(container, penguins[1])
     assert container.stats()["total_predictions"] == 2
+    assert container.monitor.get_statistics()["total_predictions"] == 2
+    assert len(container.monitor.drift().rows) > 0
 
 
 def test_it_becomes_healthy_by_the_engines_own_check(container):
@@ -221,31 +223,54 @@ def test_it_does_not_start_without_a_token_or_a_clear_word(penguins, engine):
         engine.call("rm", "--force", name)
 
 
-def test_sagemakers_argument_and_vertexs_variables_are_understood(penguins, engine):
+@pytest.fixture
+def started(penguins, engine):
+    """Start the image as a platform does; what it is called, and where it answers."""
     name = "nbdeploy-test-platform"
-    port = free_port()
-    try:
+
+    def start(*options, inside, words=()):
+        port = free_port()
         engine.call(
-            "run", "--detach", "--name", name, *RIGHTS, "--publish", f"127.0.0.1:{port}:8080",
-            "--env=NBDEPLOY_NO_TOKEN=1", "--env=AIP_HTTP_PORT=8080",
-            "--env=AIP_HEALTH_ROUTE=/v1/alive", "--env=AIP_PREDICT_ROUTE=/v1/ask",
-            penguins[0].image, "serve",
+            "run", "--detach", "--name", name, *RIGHTS, "--publish", f"127.0.0.1:{port}:{inside}",
+            *options, penguins[0].image, *words,
         )  # fmt: skip
-        url = f"http://127.0.0.1:{port}"
+        return name, f"http://127.0.0.1:{port}"
 
-        def ready():
-            try:
-                return httpx2.get(f"{url}/v1/alive").status_code == 200
-            except httpx2.TransportError:
-                return False
+    yield start
+    engine.call("rm", "--force", name)
 
-        wait_for(ready)
-        rows = penguins[1]["rows"][:3]
-        answer = httpx2.post(f"{url}/v1/ask", json={"instances": rows}).json()
-        assert answer["predictions"] == penguins[1]["predict"][:3]
-        assert httpx2.get(f"{url}/ping").status_code == 200
-    finally:
-        engine.call("rm", "--force", name)
+
+def is_answered(url):
+    try:
+        return httpx2.get(url).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def test_sagemaker_starts_it_with_serve_and_asks_at_its_own_port(penguins, started, engine):
+    name, url = started("--env=NBDEPLOY_NO_TOKEN=1", inside=8080, words=["serve"])
+
+    wait_for(lambda: is_answered(f"{url}/ping"))
+
+    answers = penguins[1]
+    answer = httpx2.post(f"{url}/invocations", json={"instances": answers["rows"][:3]}).json()
+    assert answer["predictions"] == answers["predict"][:3]
+    # The port of the image is still there: its own check asks at it.
+    engine.call("exec", name, *engine.inspect(name)["Config"]["Healthcheck"]["Test"][1:])
+
+
+def test_vertexs_variables_are_followed(penguins, started, engine):
+    name, url = started(
+        "--env=NBDEPLOY_NO_TOKEN=1", "--env=AIP_HTTP_PORT=9090",
+        "--env=AIP_HEALTH_ROUTE=/v1/alive", "--env=AIP_PREDICT_ROUTE=/v1/ask", inside=9090,
+    )  # fmt: skip
+
+    wait_for(lambda: is_answered(f"{url}/v1/alive"))
+
+    answers = penguins[1]
+    answer = httpx2.post(f"{url}/v1/ask", json={"instances": answers["rows"][:3]}).json()
+    assert answer["predictions"] == answers["predict"][:3]
+    engine.call("exec", name, *engine.inspect(name)["Config"]["Healthcheck"]["Test"][1:])
 
 
 def test_stopping_answers_what_is_in_flight_and_exits_with_0(penguins, engine):
