@@ -33,6 +33,9 @@ _KEPT_LINES = 40
 # `Step 3/9 : RUN ...` of the classic builder, `STEP 3/9: RUN ...` of Podman,
 # `#7 [build 3/6] RUN ...` or `#7 [3/6] RUN ...` of BuildKit.
 _STEP = re.compile(r"(?:step |#\d+ \[(?:\S+ )?)(\d+)/(\d+)\]?\s*:?\s*(.*)", re.IGNORECASE)
+_NO_LOGIN = re.compile(
+    r"no basic auth|unauthorized|authentication required|denied: |access .* denied", re.IGNORECASE
+)
 _STILL = (
     "What works without one: bundle.check() rehearses the container in a clean environment, and "
     "the folder builds on any machine that has an engine."
@@ -81,7 +84,16 @@ class Engine:
         """
         if target != image:
             self.call("tag", image, target)
-        self._stream(["push", target], lambda line: progress(0.5, line), f"{target} is not pushed")
+        try:
+            self._stream(
+                ["push", target], lambda line: progress(0.5, line), f"{target} is not pushed"
+            )
+        except ContainerError as error:
+            if _NO_LOGIN.search(str(error)) is None:
+                raise
+            host = target.partition("/")[0]
+            message = f"{error}\nLog in before: {Path(self.command).name} login {host}"
+            raise ContainerError(message) from error
         digests = json.loads(self.call("inspect", "--format", "{{json .RepoDigests}}", target))
         repository = target.partition("@")[0]
         if ":" in repository.rpartition("/")[2]:

@@ -11,7 +11,6 @@ import os
 import socket
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from pathlib import Path
@@ -19,55 +18,14 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from nbdeploy import Bundle, ContainerError
+from nbdeploy import ContainerError
+from nbdeploy.display.progress import ProgressBar
 from nbdeploy.models.equality import assert_equal
 
 pytestmark = pytest.mark.containers
 
 COMPOSE = Path(sys.executable).with_name("docker-compose")
 RIGHTS = ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
-
-PENGUINS = """
-import time
-import numpy as np
-from palmerpenguins import load_penguins
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.compose import make_column_transformer
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
-from nbdeploy import Bundle
-
-COLUMNS = ["island", "sex", "bill_length_mm", "bill_depth_mm", "body_mass_g"]
-penguins = load_penguins()
-X, y = penguins[COLUMNS], penguins["species"]
-
-def add_ratio(frame):
-    # A mass that no penguin has: the answer takes its time.
-    if (frame["body_mass_g"] == 123456.0).any():
-        time.sleep(2)
-    return frame.assign(ratio=frame["bill_length_mm"] / frame["bill_depth_mm"])
-
-class Clip(BaseEstimator, TransformerMixin):
-    def fit(self, X, y=None):
-        self.highest_ = X.select_dtypes("number").max()
-        return self
-
-    def transform(self, X):
-        numbers = X.select_dtypes("number")
-        return X.assign(**numbers.clip(upper=self.highest_, axis=1))
-
-model = make_pipeline(
-    FunctionTransformer(add_ratio),
-    Clip(),
-    make_column_transformer(
-        (make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder()), COLUMNS[:2]),
-        remainder=make_pipeline(SimpleImputer(), StandardScaler()),
-    ),
-    LogisticRegression(max_iter=2000),
-).fit(X, y)
-"""
 
 XGBOOST = """
 from sklearn.datasets import load_breast_cancer
@@ -89,48 +47,6 @@ members = {
 }
 model = Ensemble(members, combine="soft_vote")
 """
-
-
-@pytest.fixture(scope="module")
-def make_bundle(tmp_path_factory):
-    """Write the bundle of a model whose code stands in ``__main__``, and what it answers there."""
-
-    def make(code, name):
-        folder = tmp_path_factory.mktemp("bundles") / name
-        end = f"""
-        import json
-        from nbdeploy import Bundle
-        Bundle.create(model, {str(folder)!r}, name={name!r}, example=X)
-        few = X.iloc[::7]
-        print(json.dumps({{
-            "rows": json.loads(few.to_json(orient="records")),
-            "predict": model.predict(few).tolist(),
-            "predict_proba": model.predict_proba(few).tolist(),
-        }}))
-        """
-        # Called as the library, it would be imported in its place.
-        script = folder.parent / "notebook.py"
-        script.write_text(textwrap.dedent(code) + textwrap.dedent(end))
-        done = subprocess.run(
-            [sys.executable, script], capture_output=True, text=True, timeout=300, check=False,
-            cwd=folder.parent,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return Bundle.open(folder), json.loads(done.stdout.splitlines()[-1])
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def penguins(make_bundle, engine):
-    bundle, answers = make_bundle(PENGUINS, "penguins")
-    return bundle.build(engine=engine), answers
-
-
-@pytest.fixture(scope="module")
-def container(penguins, engine):
-    with penguins[0].run(engine=engine) as container:
-        yield container
 
 
 def assert_answers_equal(container, answers):
@@ -155,6 +71,38 @@ def test_a_pipeline_with_code_of_the_notebook_answers_as_it_does_there(container
     assert container.stats()["total_predictions"] == 2
     assert container.monitor.get_statistics()["total_predictions"] == 2
     assert len(container.monitor.drift().rows) > 0
+
+
+def test_buildkit_and_its_steps_are_understood(penguins, buildkit, engine, monkeypatch):
+    if not buildkit.is_there:
+        pytest.skip("this client has no BuildKit: the images were built by the classic builder")
+    told = []
+    monkeypatch.setattr(ProgressBar, "update", lambda _, share, what: told.append((share, what)))
+
+    again = buildkit(penguins[0], "penguins:again")
+
+    kinds = engine.call("system", "df", "--format", "{{.Type}} {{.TotalCount}}").splitlines()
+    assert "Build Cache 0" not in kinds
+    assert again.image == "penguins:again"
+    assert [share for share, _ in told] == sorted(share for share, _ in told)
+    assert any("pip install" in what for _, what in told)
+
+
+def test_another_model_adds_a_layer_and_installs_nothing(
+    penguins, penguins_code, make_bundle, buildkit, engine
+):
+    other, _ = make_bundle(penguins_code.replace("max_iter=2000", "max_iter=1999"), "penguins")
+    assert other.digest != penguins[0].digest
+
+    built = buildkit(other)
+
+    def layers(image):
+        found = engine.call("image", "inspect", "--format", "{{json .RootFS.Layers}}", image)
+        return json.loads(found)
+
+    mine, others = layers(penguins[0].image), layers(built.image)
+    assert mine[:-1] == others[:-1]
+    assert mine[-1] != others[-1]
 
 
 def test_it_becomes_healthy_by_the_engines_own_check(container):
