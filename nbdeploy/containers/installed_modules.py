@@ -11,6 +11,9 @@ from importlib import metadata
 
 __all__ = ["owners_of_modules"]
 
+_State = tuple[tuple[str, int], ...]
+_METADATA = (".dist-info", ".egg-info")
+
 
 def owners_of_modules() -> Mapping[str, Sequence[str]]:
     """Tell the packages of every top-level module that is installed.
@@ -25,15 +28,19 @@ def owners_of_modules() -> Mapping[str, Sequence[str]]:
     return _read(_state_of(tuple(sys.path)))
 
 
-def _state_of(folders: Sequence[str]) -> tuple[tuple[str, int], ...]:
-    # What installs makes or removes a folder of metadata, and that changes the folder around it.
+def _state_of(folders: Sequence[str]) -> _State:
+    # The folders of metadata, and not those around them: a notebook writes into its own.
     state = []
     for folder in folders:
-        with suppress(OSError):
-            state.append((folder, os.stat(folder or ".").st_mtime_ns))  # noqa: PTH116 -- "" is one
-    return tuple(state)
+        with suppress(OSError), os.scandir(folder or ".") as entries:
+            state += [
+                (entry.path, entry.stat().st_mtime_ns)
+                for entry in entries
+                if entry.name.endswith(_METADATA)
+            ]
+    return tuple(sorted(state))
 
 
 @lru_cache(maxsize=1)
-def _read(_state: tuple[tuple[str, int], ...]) -> Mapping[str, Sequence[str]]:
+def _read(_state: _State) -> Mapping[str, Sequence[str]]:
     return {name: sorted(set(told)) for name, told in metadata.packages_distributions().items()}
