@@ -33,7 +33,7 @@ lint: $(VENV)/.for-test
 ENGINE := build/engine
 WITH_ENGINE = tests/containers/engine/run.sh $(ENGINE) $(BIN)/python
 test-containers: $(VENV)/.for-test
-	$(WITH_ENGINE) $(BIN)/pytest -rs -m 'containers and not acceptance' tests/containers
+	$(WITH_ENGINE) $(BIN)/pytest -n 2 --dist loadfile -rs -m 'containers and not acceptance' tests/containers
 
 acceptance: $(VENV)/.for-test $(VENV)/.for-torch
 	$(WITH_ENGINE) $(BIN)/pytest -m acceptance -rs

@@ -23,6 +23,9 @@ _TOLD = {
     "rehearsal.json": "rows and answers for check(); never in the image",
 }
 
+_NEXT = "check() rehearses it without a container; build().run() starts one"
+_NEXT_WITH_IMAGE = "run() starts a container; push(image) sends it to a registry"
+
 _README = """# {name}
 
 A model and everything that serving it needs. nbdeploy wrote this folder.
@@ -76,7 +79,7 @@ def bundle_html(bundle: Bundle, sizes: Mapping[str, int]) -> str:
         ("Python", bundle.python),
         ("Image", bundle.image or "none yet: build() makes one"),
         ("Files", _folded(table, len(rows))),
-        ("Next", "check() rehearses it without a container; build().run() starts one"),
+        ("Next", _NEXT if bundle.image is None else _NEXT_WITH_IMAGE),
     )
     listed = (Html(element("dt", label) + element("dd", value)) for label, value in facts)
     head = element("div", element("strong", bundle.name, class_="nbd-name"), class_="nbd-head")

@@ -79,11 +79,11 @@ def test_buildkit_and_its_steps_are_understood(penguins, buildkit, engine, monke
     told = []
     monkeypatch.setattr(ProgressBar, "update", lambda _, share, what: told.append((share, what)))
 
-    again = buildkit(penguins[0], "penguins:again")
+    again = buildkit(penguins[0], "birds:again")
 
     kinds = engine.call("system", "df", "--format", "{{.Type}} {{.TotalCount}}").splitlines()
     assert "Build Cache 0" not in kinds
-    assert again.image == "penguins:again"
+    assert again.image == "birds:again"
     assert [share for share, _ in told] == sorted(share for share, _ in told)
     assert any("pip install" in what for _, what in told)
 
@@ -91,7 +91,7 @@ def test_buildkit_and_its_steps_are_understood(penguins, buildkit, engine, monke
 def test_another_model_adds_a_layer_and_installs_nothing(
     penguins, penguins_code, make_bundle, buildkit, engine
 ):
-    other, _ = make_bundle(penguins_code.replace("max_iter=2000", "max_iter=1999"), "penguins")
+    other, _ = make_bundle(penguins_code.replace("max_iter=2000", "max_iter=1999"), "birds")
     assert other.digest != penguins[0].digest
 
     built = buildkit(other)
