@@ -123,6 +123,20 @@ def test_it_runs_as_nobody_with_no_rights_on_a_file_system_that_it_cannot_write(
         engine.call("exec", container.name, "touch", "/app/model/x")
 
 
+def test_what_a_service_can_its_container_can_too(container, penguins, engine):
+    answers = penguins[1]
+    curl = subprocess.run(
+        ["bash", "-c", container.snippets().curl],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert json.loads(curl.stdout)["prediction"][0] in {"Adelie", "Chinstrap", "Gentoo"}
+    load = container.load_test(rps=20, seconds=1, rows=answers["rows"][:5])
+    assert (load.errors, load.error_rate) == ({}, 0.0)
+    assert "requests/s" in container.dashboard().to_html()
+    assert any("startup complete" in line for line in container.logs())
+    assert "NBDEPLOY_TOKEN" in str(engine.inspect(container.name)["Config"]["Env"])
+
+
 def test_nobody_is_answered_without_the_token(container):
     assert httpx2.post(f"{container.url}/predict", json={"features": []}).status_code == 401
     assert httpx2.get(f"{container.url}/health/ready").status_code == 200
