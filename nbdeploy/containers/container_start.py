@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ _PAUSE = 0.1
 _GRACE = 15
 _SCRATCH = "/tmp"  # noqa: S108 -- inside of the container
 _LAST_PORT = 65535
+_TAKEN = re.compile("address already in use|port is already allocated", re.IGNORECASE)
 
 
 def run_container(
@@ -59,9 +61,12 @@ def run_container(
         with Client(url, token=secret or "") as client:
             _wait_until_ready(client, engine, name, identity, timeout=timeout, clock=clock)
         container = Container(bundle, engine, name, url, secret, identity=identity)
-    except BaseException:
+    except BaseException as error:
         # By the mark: another one may have taken the name meanwhile.
         _remove_marked(engine, mark)
+        if port is not None and _TAKEN.search(str(error)):
+            message = f"Port {port} of this machine is taken. port=None finds a free one. {error}"
+            raise ContainerError(message) from error
         raise
     remember(container)
     return container

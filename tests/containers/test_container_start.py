@@ -53,7 +53,7 @@ def test_what_one_of_before_has_in_flight_is_answered(written, fake_docker):
       run) echo 'port is already allocated' >&2; exit 125;;
     esac""")
 
-    with pytest.raises(ContainerError, match="port is already allocated"):
+    with pytest.raises(ContainerError, match="Port 8000 of this machine is taken"):
         replace(written, image="iris:1").run(port=8000, engine=Engine("docker"))
 
     told = asked.read_text()
