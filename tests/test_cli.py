@@ -122,6 +122,35 @@ def test_serve_finds_in_the_environment_what_a_platform_cannot_pass(path, monkey
     assert cli._parser().parse_args(["serve"]).port == 8090
 
 
+@pytest.mark.parametrize(
+    ("words", "environment", "expected"),
+    [
+        (["serve"], {}, True),
+        (["serve", "model.joblib"], {}, False),
+        (["serve", "--no-token"], {}, False),
+        (["serve"], {"NBDEPLOY_HOST": ""}, False),
+        (["serve"], {"NBDEPLOY_MODEL": ""}, False),
+        (["serve"], {"AIP_HTTP_PORT": "9000"}, False),
+        (["serve"], {"SAGEMAKER_BIND_TO_PORT": "9000"}, False),
+        (["serve"], {"NBDEPLOY_PORT": "8080"}, False),
+    ],
+)
+def test_only_an_image_that_is_asked_for_nothing_else_also_listens_for_sagemaker(
+    words, environment, expected, path, monkeypatch
+):
+    image = {"NBDEPLOY_MODEL": str(path), "NBDEPLOY_HOST": "0.0.0.0", "NBDEPLOY_PORT": "8000"}
+    for name, value in {**image, **environment}.items():
+        monkeypatch.setenv(name, value)
+    seen = []
+    monkeypatch.setattr(
+        cli, "_serve", lambda options: seen.append(cli._is_started_by_sagemaker(options))
+    )
+
+    main(words if environment.get("NBDEPLOY_MODEL") is None else [*words, str(path)])
+
+    assert seen == [expected]
+
+
 def test_serve_in_a_container_refuses_to_start_without_a_token(path, capsys, monkeypatch):
     monkeypatch.setenv("NBDEPLOY_MODEL", str(path))
     monkeypatch.setenv("NBDEPLOY_HOST", "0.0.0.0")
