@@ -37,6 +37,7 @@ NOT_SHOWN = {
     "check {0}",
     "Bearer {0}",
     "Python",
+    "img",
     "color: {0}",
     "var(--jp-error-color1, #cf222e)",
     "predict_proba",
@@ -99,7 +100,8 @@ def documentation(tree: ast.Module) -> set[int]:
 def is_sentence(text: str) -> bool:
     """Words, other than those in code and in the places for values."""
     plain = re.sub(r"`[^`]*`|\{\d\}|\{\"features\": \{0\}\}", "", text)
-    return bool(re.search("[A-Za-z]{2}", plain)) and text not in NOT_SHOWN
+    is_markup = text.startswith(("<", "#"))
+    return bool(re.search("[A-Za-z]{2}", plain)) and not is_markup and text not in NOT_SHOWN
 
 
 def messages(path: Path) -> set[str]:
