@@ -16,7 +16,7 @@ from nbdeploy.display.mime import ReprMixin
 from nbdeploy.exceptions import NbdeployError
 from nbdeploy.teach.expectations import Mismatch, describe
 from nbdeploy.teach.markup import as_html
-from nbdeploy.teach.progress import PROGRESS
+from nbdeploy.teach.records import PROGRESS
 from nbdeploy.teach.steps import Step, find_step
 
 __all__ = ["CheckFailed", "Verdict", "check", "examine"]
