@@ -1,4 +1,4 @@
-"""The index, the notes for teachers and the cheat sheet: links, names, times and commands are true."""
+"""The index, the notes for teachers and the cheat sheet: links, times and commands are true."""
 
 from __future__ import annotations
 
