@@ -1,4 +1,4 @@
-"""An exercise as the learner gets it: everything runs except the checks of what is not solved yet."""
+"""An exercise as the learner gets it: everything runs but the checks of what is not solved."""
 
 from __future__ import annotations
 
