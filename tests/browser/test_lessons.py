@@ -29,7 +29,7 @@ UNREADABLE = """() => {
     const shown = [];
     const tone = text => {
         const [r, g, b, a] = (text.match(/[\\d.]+/g) ?? []).map(Number);
-        return a === 0 ? null : (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+        return a < 0.5 ? null : (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
     };
     const paper = node => {
         for (let at = node; at; at = at.parentElement) {
