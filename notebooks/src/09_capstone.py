@@ -93,11 +93,12 @@ with Client(service.url) as client:
         client.predict(X.loc[0], headers={"X-Routing-Key": "Nella"})
 asked = service.stats()["by_version"]
 print("nbdeploy:", {version: asked[version]["requests"] for version in asked})
+service.rollback()
 
 # %% [markdown]
 # The chapter throws dice for each request: one ship gets two versions, and perhaps two names for one
 # penguin. `split` keeps a caller, the *routing key*, with one version. (Without a key it throws dice
-# too.)
+# too.) The last line brings the traffic of before back.
 #
 # ## Break it on purpose
 #
@@ -105,7 +106,6 @@ print("nbdeploy:", {version: asked[version]["requests"] for version in asked})
 # when it goes live?
 
 # %% tags=["raises-exception"]
-service.rollback()
 known = X.dropna()
 weight = LogisticRegression().fit(known[["body_mass_g"]], y[known.index])
 service.rollout(weight)
