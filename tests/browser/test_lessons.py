@@ -26,10 +26,13 @@ IS_IDLE = """() => {
 }"""
 # What a light page has and a dark one has not: text that nobody can read.
 UNREADABLE = """() => {
+    const OF_JUPYTERLAB =
+        "svg, style, .jp-OutputPrompt, .jp-InputPrompt, .cm-editor, .jp-RenderedText";
     const shown = [];
     const tone = text => {
+        const scale = text.startsWith("color(") ? 255 : 1;
         const [r, g, b, a] = (text.match(/[\\d.]+/g) ?? []).map(Number);
-        return a < 0.5 ? null : (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+        return a < 0.5 ? null : scale * (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
     };
     const paper = node => {
         for (let at = node; at; at = at.parentElement) {
@@ -43,8 +46,8 @@ UNREADABLE = """() => {
     while (walk.nextNode()) {
         const node = walk.currentNode.parentElement;
         if (!walk.currentNode.data.trim() || !node.checkVisibility()) continue;
-        if (node.closest("svg, .jp-OutputPrompt, .jp-InputPrompt, .cm-editor, style")) continue;
-        if (node.closest(".jp-RenderedText")) continue;  // the colours of JupyterLab itself
+        // What JupyterLab itself colours is its own affair.
+        if (!node.closest(".jp-Cell") || node.closest(OF_JUPYTERLAB)) continue;
         const style = getComputedStyle(node);
         if (Math.abs(tone(style.color) - paper(node)) < 0.18) shown.push(walk.currentNode.data);
     }
