@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     lab = commands.add_parser(
         "lab",
         help="open the notebooks in JupyterLab",
-        description="Open the notebooks in JupyterLab, in the browser.",
+        description="Open the index of the notebooks in JupyterLab, in the browser.",
     )
     lab.add_argument(
         "jupyter", nargs="*", metavar="OPTION", help="passed on to jupyter lab (after --)"
@@ -322,7 +322,11 @@ def _lab(options: argparse.Namespace) -> int:
     from nbdeploy.teach.demo import notebooks_folder  # noqa: PLC0415 -- as above
 
     _require_jupyter()
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebooks_folder()}"]
+    command = [
+        *(sys.executable, "-m", "jupyterlab"),
+        f"--ServerApp.root_dir={notebooks_folder()}",
+        "--LabApp.default_url=/lab/tree/index.ipynb",
+    ]
     os.execv(sys.executable, [*command, *options.jupyter])  # noqa: S606 -- becomes JupyterLab
 
 

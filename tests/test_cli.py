@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -270,6 +271,20 @@ def test_the_notebooks_say_what_to_install(command, monkeypatch, capsys):
     assert main([command]) == 1
 
     assert "ipykernel, which is not installed here. Run: pip install" in capsys.readouterr().err
+
+
+def test_the_lab_opens_the_index_of_the_course(monkeypatch):
+    started = []
+    monkeypatch.setattr("os.execv", lambda _, command: started.append(command))
+    monkeypatch.setattr("nbdeploy.cli._require_jupyter", lambda: None)
+
+    main(["lab", "--", "--no-browser"])
+
+    (command,) = started
+    folder = next(word for word in command if word.startswith("--ServerApp.root_dir="))
+    page = next(word for word in command if word.startswith("--LabApp.default_url=/lab/tree/"))
+    assert Path(folder.partition("=")[2], page.partition("/lab/tree/")[2]).is_file()
+    assert command[-1] == "--no-browser"
 
 
 def test_the_demo_tells_first_that_it_cannot_write_the_page(tmp_path, capsys):

@@ -8,7 +8,7 @@ from nbdeploy.display.html import element, fragment
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.teach.language import translate
 from nbdeploy.teach.markup import as_html
-from nbdeploy.teach.progress import PROGRESS
+from nbdeploy.teach.records import PROGRESS
 from nbdeploy.teach.steps import find_step
 
 __all__ = ["Hint", "hint"]

@@ -40,11 +40,13 @@ model = make_pipeline(columns, HistGradientBoostingClassifier(max_iter=20)).fit(
 # 一個認企鵝的模型。送幾個請求，再看服務怎麼說：
 
 # %%
+import time
 from nbdeploy import deploy
 
 service = deploy(model, name="penguins", example=X)
-for _ in range(40):
-    service.predict(X.sample(5))
+for number in range(80):
+    service.predict(X.sample(1 + 5 * (number // 10)))
+    time.sleep(0.1)
 service.dashboard()
 
 # %% [markdown]

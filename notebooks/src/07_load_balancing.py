@@ -168,9 +168,15 @@ print("lost with the chapter's class:", lost, "of 30")
 # 每三個就有一個。我們的用戶端會改問另一個服務；連續失敗五次之後，就不再把請求分給死掉的那個：
 
 # %%
-answers = [client.predict(X_test.head(1)) for _ in range(30)]
+import time
+from IPython.display import display
+
+answers, picture = [], display(client.balancer, display_id=True)
+for _ in range(30):
+    answers.append(client.predict(X_test.head(1)))
+    picture.update(client.balancer)
+    time.sleep(0.1)
 print("answered by the client of three:", len(answers), "of 30")
-client.balancer
 
 # %% [markdown]
 # Is a second try always safe? No. Nobody was reached, or the answer was *503*, "I am busy": nothing
@@ -193,8 +199,6 @@ client.balancer
 # 對最慢的那百分之一的請求來說，哪個比較好：輪流，還是挑手上請求比較少的那個？
 
 # %%
-import time
-
 def takes(seconds):
     def slow_model(rows):
         time.sleep(seconds)

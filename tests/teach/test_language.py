@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nbdeploy.exceptions import NbdeployError
-from nbdeploy.teach import CheckFailed, check, hint, report
+from nbdeploy.teach import CheckFailed, check, hint, progress, report
 from nbdeploy.teach.checks import examine
 from nbdeploy.teach.language import language, translate
 from nbdeploy.teach.ready import Finding, Readiness
@@ -130,6 +130,14 @@ def test_the_report_is_shown_in_the_language_and_written_in_english(chinese, tmp
         "通過 0 個步驟，共 2 個",
     ]
     assert "Pin the versions that are installed" in (tmp_path / "report.json").read_text()
+
+
+def test_the_card_of_the_course_is_shown_in_the_language(chinese):
+    card = repr(progress())
+    assert card.splitlines()[0].split() == ["課", "內容", "步驟", "通過"]
+    assert "這台機器準備好了嗎？" in card
+    assert "0 / 2" in card
+    assert "下一步：00.1，看看機器準備好了沒。" in card
 
 
 def test_the_ready_check_is_shown_in_the_language(chinese):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nbdeploy import teach
+from nbdeploy.teach.steps import lesson_title, lessons_in_order
 
 TEACH = Path(teach.__file__).parent
 MESSAGES = TEACH / "messages/zh-TW"
@@ -37,6 +38,7 @@ NOT_SHOWN = {
     "check {0}",
     "Bearer {0}",
     "Python",
+    "UTF-8",
     "img",
     "color: {0}",
     "var(--jp-error-color1, #cf222e)",
@@ -142,7 +144,17 @@ def test_every_message_of_a_module_is_translated(path):
 def test_the_catalogue_holds_nothing_that_is_no_longer_said():
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in TEACH.rglob("*.py")]
     said = {text for tree in trees for node in ast.walk(tree) for text in literals(node)}
+    said |= {lesson_title(lesson) for lesson in lessons_in_order()}
     assert catalogue().keys() - said == set()
+
+
+def test_the_titles_of_the_lessons_are_translated():
+    titles = {lesson_title(lesson) for lesson in lessons_in_order() if not _is_listed(lesson)}
+    assert titles - catalogue().keys() == set()
+
+
+def _is_listed(lesson: str) -> bool:
+    return any(f"/{name}.py" in line for line in LISTED for name in (lesson, f"lesson_{lesson}"))
 
 
 def test_a_sentence_stands_in_one_file_only():

@@ -211,7 +211,7 @@ check("ex1.5", careful, careless)
 # 以及同一個階段裡後面的每一行。這是你的部署包的 Dockerfile：
 
 # %%
-bundle.dockerfile
+getattr(bundle, "dockerfile", "Step 4 makes the bundle.")
 
 # %% [markdown]
 # You save a better model into the same bundle: which instructions of the *last* stage run again? Set
