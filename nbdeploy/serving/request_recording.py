@@ -14,7 +14,8 @@ from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.monitoring.request_lines import Noted
 from nbdeploy.monitoring.request_log import RequestLog, RequestWriter, require_columns
 from nbdeploy.serving.errors import answer_of
-from nbdeploy.serving.routing import Question, Route
+from nbdeploy.serving.question import Question
+from nbdeploy.serving.routing import Route
 
 __all__ = ["RequestRecorder", "record_requests"]
 
@@ -24,13 +25,15 @@ _TEXTS = frozenset({"string", "category", "any"})
 _ROWS = frozenset({list, tuple})
 
 
-def record_requests(request_log: Any, service: str, monitor: ModelMonitor) -> RequestRecorder:
+def record_requests(
+    request_log: Any, service: str, monitor: ModelMonitor
+) -> RequestRecorder | None:
     """Make the recorder of a service, and let its monitor tell of it.
 
     Parameters
     ----------
     request_log
-        What a user gave: a folder, or a `RequestLog`.
+        What a user gave: a folder, a `RequestLog`, or ``None``.
     service
         The name of the service.
     monitor
@@ -44,7 +47,8 @@ def record_requests(request_log: Any, service: str, monitor: ModelMonitor) -> Re
         If it is neither.
     """
     log = RequestLog.of(request_log)
-    assert log is not None
+    if log is None:
+        return None
     log.prepare()
     recorder = RequestRecorder(log, RequestWriter(log, service), clock=monitor.clock)
     monitor.attach("request_log", recorder.stats)
