@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,7 @@ _PLURALS = {
     "ServiceMonitor": "servicemonitors",
 }
 _MISSING = 404
+_HANDSHAKE = re.compile(r"Handshake status (\d{3})")
 
 
 class _NoDiscovery:
@@ -76,17 +78,27 @@ class ClusterConnection:
         try:
             return self.get(path, what)
         except ClusterError as error:
-            if getattr(error, "status", None) == _MISSING:
+            if error.status == _MISSING:
                 return None
             raise
 
     def text(self, path: str, what: str, query: list[tuple[str, str]]) -> str:
         """Read what is no object, such as a log."""
-        data: bytes = self._request("get", path, what, query_params=query).data
+        accept = {"Accept": "*/*"}
+        data: bytes = self._request(
+            "get", path, what, query_params=query, header_params=accept
+        ).data
         return data.decode(errors="replace")
 
     def apply(
-        self, path: str, body: Mapping[str, Any], what: str, *, force: bool, dry_run: bool
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        what: str,
+        *,
+        force: bool,
+        dry_run: bool,
+        manager: str = FIELD_MANAGER,
     ) -> dict[str, Any]:
         """Apply an object on the server's side: only its fields are set, conflicts are refused."""
         response = self._request(
@@ -95,34 +107,63 @@ class ClusterConnection:
             what,
             body=dict(body),
             content_type="application/apply-patch+yaml",
-            field_manager=FIELD_MANAGER,
+            field_manager=manager,
             force_conflicts=True if force else None,
             dry_run="All" if dry_run else None,
         )
         return self._read(response)
 
-    def delete(self, path: str, what: str) -> None:
-        """Delete an object, with what belongs to it."""
-        self._request("delete", path, what, propagation_policy="Background")
+    def delete(self, path: str, what: str, uid: str | None = None) -> None:
+        """Delete an object, with what belongs to it; only the one of this uid, if it is told."""
+        body: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions"}
+        body["propagationPolicy"] = "Background"
+        if uid is not None:
+            body["preconditions"] = {"uid": uid}
+        self._request("delete", path, what, body=body)
+
+    def tunnel(self, path: str, what: str, port: int) -> Any:
+        """Open a connection to a port of a pod; its ``socket(port)`` reads and writes."""
+        from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 -- see __init__
+        from kubernetes.stream import ws_client  # noqa: PLC0415 -- as above
+
+        configuration = self._client.configuration
+        bearer = configuration.auth_settings().get("BearerToken", {}).get("value")
+        connect: Any = ws_client.portforward_call
+        try:
+            return connect(
+                configuration,
+                "GET",
+                f"{self.host}{path}/portforward",
+                query_params=[("ports", str(port))],
+                headers={
+                    **({"authorization": bearer} if bearer else {}),
+                    "sec-websocket-protocol": "v4.channel.k8s.io",
+                },
+            )
+        except ApiException as error:
+            # What it says holds all headers of the answer.
+            status = _HANDSHAKE.search(str(error.reason))
+            if status is None:
+                raise unreachable(self.host, OSError(str(error.reason)[:80])) from None
+            raise cluster_error(int(status[1]), None, what) from None
 
     def _request(self, method: str, path: str, what: str, **options: Any) -> Any:
         from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 -- see __init__
         from urllib3.exceptions import HTTPError  # noqa: PLC0415 -- comes with kubernetes
 
         options.setdefault("query_params", [])
+        options.setdefault("header_params", {})
         try:
             return self._client.request(
                 method,
                 path,
                 serialize=False,
-                header_params={},
                 _request_timeout=self._timeout,
                 **options,
             )
         except ApiException as error:
-            failure = cluster_error(int(error.status or 0), error.body, what)
-            failure.status = int(error.status or 0)  # type: ignore[attr-defined]
-            raise failure from None  # its text holds headers
+            # Not from it: its text holds headers.
+            raise cluster_error(int(error.status or 0), error.body, what) from None
         except (HTTPError, OSError) as error:
             raise unreachable(self.host, error) from error
 

@@ -35,7 +35,8 @@ def cluster_error(status: int, body: object, what: str) -> ClusterError:
     """
     answer = _read(body)
     said = visible(shortened(str(answer.get("message") or f"HTTP status {status}"), _MOST))
-    return ClusterError(f"Could not {what}: {said.rstrip('.')}. {_advice(status, answer)}")
+    message = f"Could not {what}: {said.rstrip('.')}. {_advice(status, answer)}"
+    return ClusterError(message, status=status)
 
 
 def unreachable(host: str, error: BaseException) -> ClusterError:

@@ -52,6 +52,18 @@ class RolloutStatus(ReprMixin):
     failed: bool = False
     reasons: tuple[str, ...] = ()
 
+    @property
+    def share(self) -> float:
+        """How much of it is done, from 0 to 1."""
+        if self.done:
+            return 1.0
+        return min(1.0, min(self.updated, self.available) / max(self.wanted, 1))
+
+    @property
+    def counts(self) -> str:
+        """How many pods there are, in words."""
+        return f"{self.updated} of {self.wanted} pods are new, {self.available} answer"
+
     def __repr__(self) -> str:
         state = "done" if self.done else "failed" if self.failed else "under way"
         return (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from nbdeploy.containers.manifests_autoscaling import HpaSpec, hpa_of
 from nbdeploy.containers.manifests_difference import Change, difference, masked
@@ -28,13 +29,19 @@ from nbdeploy.containers.manifests_values import (
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
 from nbdeploy.exceptions import ClusterError
+from nbdeploy.models.signature import Signature
 from nbdeploy.scaling.policies import Policy
+
+if TYPE_CHECKING:
+    from nbdeploy.containers.cluster_service import ClusterService
+    from nbdeploy.containers.kubernetes import KubernetesDeployer
 
 __all__ = ["Manifests"]
 
 _INSTANCE = "app.kubernetes.io/instance"
 _NAME = "app.kubernetes.io/name"
 _LONGEST_DRAIN = 3600
+_TOLD = 6  # 24 bits: enough to see that it is another one, too few to find it by trying
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -74,6 +81,10 @@ class Manifests(ReprMixin):
         A Secret of the cluster with which the image is pulled.
     drain
         Seconds that requests in flight may take when a pod ends.
+    signature
+        What a row of the model looks like, where that is known: for the handle of `apply`.
+    about
+        What else the reader should know.
 
     Raises
     ------
@@ -105,6 +116,8 @@ class Manifests(ReprMixin):
     service_monitor: bool = False
     pull_secret: str | None = None
     drain: int = 30
+    signature: Signature | None = field(default=None, compare=False)
+    about: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         checked_name(self.name)
@@ -138,13 +151,19 @@ class Manifests(ReprMixin):
         """What the reader should know: what a cluster does otherwise than the notebook."""
         hpa = self._hpa()
         notes = [] if hpa is None else list(hpa.notes)
+        if hpa is None and self.replicas == 1:
+            notes.append("One pod: while its node is maintained or it crashes, nobody answers.")
         if self.token is None:
             notes.append("Without token= everybody in the cluster may call the service.")
         notes.append(
             "split, shadow and compare stay in the notebook: here every pod serves the one version "
             "of its image. Another version is another image, and a rollout."
         )
-        return tuple(notes)
+        return (*notes, *self.about)
+
+    def with_token(self, token: str) -> Self:
+        """Return the same with this token for callers."""
+        return replace(self, token=checked_token(token))
 
     def objects(self) -> list[dict[str, Any]]:
         """Render all objects, in the order in which they are applied."""
@@ -218,6 +237,42 @@ class Manifests(ReprMixin):
             raise ClusterError(message)
         return difference(saved, self.objects())
 
+    def apply(
+        self,
+        deployer: KubernetesDeployer | None = None,
+        *,
+        force: bool = False,
+        wait: float = 0.0,
+    ) -> ClusterService:
+        """Send the objects to a cluster; doing it again changes nothing.
+
+        All of them are tried without effect first, so that nothing is half applied. What an earlier
+        set of this name had and this one has not is deleted.
+
+        Parameters
+        ----------
+        deployer
+            Which cluster; the one that ``kubectl`` would ask when ``None``. Its namespace counts
+            for objects of ``"default"``.
+        force
+            Take over fields that somebody else set, which otherwise is refused with their names.
+        wait
+            Seconds to wait for the rollout, with its progress in the cell.
+
+        Returns
+        -------
+        ClusterService
+            A handle like a deployment's: ``predict``, ``stats``, ``scale``, ``rollback``, ``stop``.
+
+        Raises
+        ------
+        ClusterError
+            If no cluster answers, or it refuses.
+        """
+        from nbdeploy.containers.cluster_service import apply_service  # noqa: PLC0415 -- only here
+
+        return apply_service(self, deployer, force=force, wait=wait)
+
     def to_text(self) -> str:
         """Tell what the objects are for."""
         rows = [(each["kind"], EXPLAINED[each["kind"]]) for each in self.objects()]
@@ -277,6 +332,10 @@ class Manifests(ReprMixin):
             drain=self.drain,
             pull_secret=self.pull_secret,
         )
+        if self.token is not None:
+            # A pod reads its Secret once: with another token there must be other pods.
+            seen = hashlib.sha256(f"nbdeploy:{self.name}:{self.token}".encode()).hexdigest()
+            scraped["nbdeploy.org/token"] = seen[:_TOLD]
         metadata = {"labels": self._labels(), "annotations": {**scraped, **self.annotations}}
         spec: dict[str, Any] = {
             "revisionHistoryLimit": 5,

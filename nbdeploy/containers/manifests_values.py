@@ -22,6 +22,7 @@ __all__ = [
     "checked_port",
     "checked_quantity",
     "checked_token",
+    "has_registry",
     "label_value_from",
 ]
 
@@ -102,6 +103,17 @@ def checked_image(value: object, digest: str | None = None) -> str:
             "nobody knows what runs and a rollback finds the same image again",
         )
     return text
+
+
+def has_registry(image: str) -> bool:
+    """Tell whether a reference says where the image is pulled from, and not only its name.
+
+    Examples
+    --------
+    >>> has_registry("registry.example/churn:1.1"), has_registry("churn:1.1")
+    (True, False)
+    """
+    return "/" in image
 
 
 def checked_port(value: object, what: str = "port", least: int = 1) -> int:

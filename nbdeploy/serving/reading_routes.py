@@ -92,8 +92,11 @@ async def model_info(request: Request) -> Response:
 
 
 async def stats(request: Request) -> Response:
-    """Tell what the monitor counted."""
-    return _told(_service(request).monitor.get_statistics)
+    """Tell what the monitor counted; with ``snapshot=true`` in the form that adds up."""
+    monitor = _service(request).monitor
+    if request.query_params.get("snapshot") == "true":
+        return _told(monitor.to_dict)
+    return _told(monitor.get_statistics)
 
 
 async def description(request: Request) -> Response:

@@ -51,6 +51,17 @@ _STATS = {
         "total_predictions": {"type": "integer"},
     },
 }
+_COUNTS = {
+    "type": "object",
+    "required": ["format", "uptime", "in_flight", "rates", "window", "series"],
+}
+_SNAPSHOT = {
+    "name": "snapshot",
+    "in": "query",
+    "required": False,
+    "description": "true tells the counts themselves: those of several services can be added up.",
+    "schema": {"type": "boolean"},
+}
 # What it is, under which heading, and the shape of the answer; not ready is told in that shape.
 _READINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     **dict.fromkeys(
@@ -63,7 +74,7 @@ _READINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "/ping": ("Should requests come? As SageMaker, MLflow and vetiver ask it", "Health", _PING),
     "/model/info": ("What is served", "About", _INFO),
-    "/stats": ("What the monitor counted", "About", _STATS),
+    "/stats": ("What the monitor counted", "About", {"anyOf": [_STATS, _COUNTS]}),
 }
 
 
@@ -105,6 +116,8 @@ def describe_readings(document: dict[str, Any]) -> None:
                 continue
             summary, tag, schema = known
             operation.update(summary=summary, tags=[tag])
+            if path == "/stats":
+                operation["parameters"] = [_SNAPSHOT]
             operation["responses"] = {
                 "200": {"description": "The answer.", "content": _json(schema)},
                 **error_answers(path, ANY_ROUTE if tag == "Health" else READING),

@@ -179,9 +179,17 @@ def test_the_token_is_in_the_secret_and_nowhere_else(tmp_path):
     for text in shown:
         assert TOKEN not in text
         assert secret not in text
-    assert "data.token" in shown[-1]
+    assert any("data.token" in text for text in shown)
     assert secret in saved.read_text()
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+
+
+def test_another_token_makes_other_pods_as_a_pod_reads_its_secret_once():
+    templates = [
+        by_kind(replace(PLAIN, token=token))["Deployment"]["spec"]["template"]
+        for token in (TOKEN, TOKEN, "another-token-for-callers")
+    ]
+    assert templates[0] == templates[1] != templates[2]
 
 
 def test_a_wrong_token_is_refused_without_being_told():
@@ -214,7 +222,8 @@ def test_a_file_that_holds_no_objects_is_refused(tmp_path, text):
 def test_html_tells_what_each_object_is_for_and_escapes_what_users_write():
     html = replace(FULL, env={"A": "<script>x</script>"}).to_html()
     assert "<script>" not in html
-    assert html.count("<details>") == len(FULL.objects())
+    assert html.count("<section>") == len(FULL.objects()) + 1
+    assert " id=" not in html
     assert "maintenance of nodes takes one pod at a time" in html
 
 

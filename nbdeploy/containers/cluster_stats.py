@@ -1,0 +1,80 @@
+"""What the pods of one Deployment counted, asked one by one and added up."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from nbdeploy.client import Client
+from nbdeploy.containers.cluster_rollout import RolloutStatus
+from nbdeploy.containers.kubernetes import KubernetesDeployer
+from nbdeploy.exceptions import ClusterError, NbdeployError, UnreachableError
+from nbdeploy.monitoring.dashboard_page import DashboardFacts, dashboard
+from nbdeploy.monitoring.monitor import ModelMonitor
+
+__all__ = ["SNAPSHOT", "merged_monitor", "panel"]
+
+#: Where a service tells its counts in the form that adds up.
+SNAPSHOT = "/stats?snapshot=true"
+_AT_ONCE = 8
+
+
+def merged_monitor(deployer: KubernetesDeployer, name: str, token: str) -> ModelMonitor:
+    """Ask each pod that answers, and add up.
+
+    Raises
+    ------
+    ClusterError
+        If none does, or they run an nbdeploy that cannot tell.
+    """
+    pods = [pod["metadata"]["name"] for pod in deployer.ready_pods(name)]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="nbdeploy-stats") as threads:
+        told = list(threads.map(lambda pod: _ask(deployer, name, pod, token), pods))
+    counted = [each for each in told if each is not None]
+    if not counted:
+        message = f"No pod of {name!r} tells what it counted; they ended meanwhile. Ask again."
+        raise ClusterError(message)
+    return ModelMonitor.merged(counted)
+
+
+def panel(name: str, status: RolloutStatus, statistics: Mapping[str, Any]) -> str:
+    """Draw the dashboard of all pods together."""
+    facts = DashboardFacts(
+        name=name,
+        state="ready" if status.done else status.counts,
+        statistics=statistics,
+        moments=[],
+        shares={},
+        predictions=[],
+        drift=[],
+        errors=[],
+        now=time.time(),
+    )
+    return dashboard(facts)
+
+
+def _ask(deployer: KubernetesDeployer, name: str, pod: str, token: str) -> ModelMonitor | None:
+    try:
+        with (
+            deployer.port_forward(name, pod=pod) as forward,
+            Client(forward.url, token=token) as one,
+        ):
+            text = one.page(SNAPSHOT)
+    except UnreachableError:
+        return None  # it ended since it was listed
+    except ClusterError:
+        return None
+    except NbdeployError as error:
+        message = f"Pod {pod!r} does not tell what it counted: {error}"
+        raise ClusterError(message) from error
+    try:
+        return ModelMonitor.from_dict(json.loads(text))
+    except (ValueError, TypeError, AttributeError) as error:
+        message = (
+            f"Pod {pod!r} tells its figures in another form: its image holds another nbdeploy. "
+            "Build the image again, with the one that is installed here."
+        )
+        raise ClusterError(message) from error
