@@ -117,13 +117,14 @@ def _name_of(bundle: Bundle) -> str:
 
 def _measured(bundle: Bundle) -> tuple[Resources | None, str]:
     seen = bundle.measured
-    if seen is None:
+    try:
+        memory, cpu = int((seen or {})["memory"]), float((seen or {})["cpu_per_request"])
+        found = Resources.measured(memory=memory, cpu=cpu * _RATE)
+    except (KeyError, TypeError, ValueError, ClusterError):
         return None, (
             "Nobody has measured what the model needs: the resources are a guess. bundle.check() "
             "measures, and kubernetes() then proposes what was seen."
         )
-    memory, cpu = int(seen["memory"]), float(seen["cpu_per_request"])
-    found = Resources.measured(memory=memory, cpu=cpu * _RATE)
     return found, (
         f"check() saw {file_size(memory)} and {duration(cpu)} of CPU for a request. Proposed are "
         f"{found.memory} and, for {_RATE} requests a second in each pod, {found.cpu} of CPU; "

@@ -10,7 +10,8 @@ from nbdeploy.containers.cluster_connection import FIELD_MANAGER
 
 __all__ = ["fields_of", "holders", "owned", "restored"]
 
-_NOTHING = object()
+_NOTHING = object()  # to keep, or to compare with
+_ABSENT = object()  # in the live object
 
 
 def fields_of(live: Mapping[str, Any], manager: str = FIELD_MANAGER) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def owned(live: Mapping[str, Any]) -> dict[str, Any]:
     """
     metadata = live["metadata"]
     named = {"name": metadata["name"]}
-    kept = _part(live, _NOTHING, fields_of(live))
+    kept = _part(live, _NOTHING, fields_of(live) or None)
     found = {} if kept is _NOTHING else dict(kept)
     return {
         **found,
@@ -70,7 +71,7 @@ def restored(
     fields
         What nbdeploy holds of the live one, as ``fieldsV1`` writes it.
     """
-    kept = _part(old, live, fields)
+    kept = _part(old, live, fields or None)
     return {} if kept is _NOTHING else dict(kept)
 
 
@@ -92,7 +93,7 @@ def _of_dict(old: dict[str, Any], live: Any, inside: dict[str, Any], *, is_held:
         return old if _differs(old, live) else _NOTHING
     kept = {}
     for key, value in old.items():
-        was = live.get(key, None) if isinstance(live, dict) else _NOTHING
+        was = live.get(key, _ABSENT) if isinstance(live, dict) else _NOTHING
         part = _part(value, was, inside.get(f"f:{key}"))
         if part is not _NOTHING:
             kept[key] = part
@@ -131,7 +132,7 @@ def _item(live: Any, key: Mapping[str, Any]) -> Any:
     for each in live if isinstance(live, list) else ():
         if key.items() <= each.items():
             return each
-    return None
+    return _ABSENT
 
 
 def _differs(old: Any, live: Any) -> bool:

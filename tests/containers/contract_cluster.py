@@ -151,7 +151,9 @@ class Cluster:
             raise Refusal(409, "Apply failed with conflicts", causes)
 
     def _check(self, made):
-        text = json.dumps(stated(made), sort_keys=True)
+        known = stated(made)
+        known["metadata"].pop("namespace", None)
+        text = json.dumps(known, sort_keys=True)
         try:
             if text not in VALID:
                 kubernetes_validate.validate(json.loads(text), VERSION, strict=True)
