@@ -61,6 +61,11 @@ def _advice(status: int, answer: dict[str, Any]) -> str:
             "The namespace has a quota: ask for less (Resources, replicas), delete what is not "
             "needed, or see `kubectl describe quota`."
         )
+    if "could not find the requested resource" in said:
+        return (
+            "The cluster does not know this kind of object. A ServiceMonitor needs Prometheus' "
+            "operator: install it, or leave it out with service_monitor=False."
+        )
     if "namespaces" in said and status == _MISSING:
         return "Make the namespace first: `kubectl create namespace NAME`."
     return {

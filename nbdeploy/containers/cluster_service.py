@@ -17,6 +17,7 @@ from nbdeploy.containers.cluster_stats import merged_monitor, panel
 from nbdeploy.containers.cluster_token import forget_token
 from nbdeploy.containers.kubernetes import KubernetesDeployer
 from nbdeploy.containers.manifests import Manifests
+from nbdeploy.containers.manifests_difference import Change
 from nbdeploy.display.html import Html, element, fragment
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.exceptions import ClusterError, UnreachableError
@@ -335,21 +336,35 @@ class ClusterService(ReprMixin):
         raise ClusterError(message)
 
 
+def diff_service(manifests: Manifests, deployer: KubernetesDeployer | None) -> tuple[Change, ...]:
+    """Do what `Manifests.diff` tells of a cluster."""
+    manifests, deployer = _placed(manifests, deployer)
+    return deployer.diff(manifests.objects())
+
+
 def apply_service(
     manifests: Manifests, deployer: KubernetesDeployer | None, *, force: bool, wait: float
 ) -> ClusterService:
     """Do what `Manifests.apply` tells."""
+    manifests, deployer = _placed(manifests, deployer)
+    _send(manifests, deployer, force=force)
+    service = ClusterService(manifests, deployer)
+    if wait > 0:
+        service.status(timeout=wait)
+    return service
+
+
+def _placed(
+    manifests: Manifests, deployer: KubernetesDeployer | None
+) -> tuple[Manifests, KubernetesDeployer]:
+    """Agree on one namespace: what the objects say, unless that is the default."""
     namespace = manifests.namespace
     chosen = deployer or KubernetesDeployer(namespace=namespace)
     if deployer is not None and manifests.namespace == "default":
         manifests = replace(manifests, namespace=deployer.namespace)
     elif chosen.namespace != namespace:
         chosen = chosen.in_namespace(namespace)
-    _send(manifests, chosen, force=force)
-    service = ClusterService(manifests, chosen)
-    if wait > 0:
-        service.status(timeout=wait)
-    return service
+    return manifests, chosen
 
 
 def _send(manifests: Manifests, deployer: KubernetesDeployer, *, force: bool) -> None:

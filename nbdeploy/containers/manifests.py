@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from nbdeploy.containers.manifests_autoscaling import HpaSpec, hpa_of
-from nbdeploy.containers.manifests_difference import Change, difference, masked
+from nbdeploy.containers.manifests_difference import Change, difference, masked, read_objects
 from nbdeploy.containers.manifests_page import EXPLAINED, manifests_html
 from nbdeploy.containers.manifests_pod import pod_spec
 from nbdeploy.containers.manifests_resources import Resources
@@ -214,28 +214,27 @@ class Manifests(ReprMixin):
         draft.replace(target)
         return target
 
-    def diff(self, path: str | os.PathLike[str]) -> tuple[Change, ...]:
-        """Tell what would change, compared to a file that `save` wrote.
+    def diff(
+        self, other: str | os.PathLike[str] | KubernetesDeployer | None = None
+    ) -> tuple[Change, ...]:
+        """Tell what would change, compared to a file of `save` or to a cluster.
+
+        Parameters
+        ----------
+        other
+            The path of a file, for which no cluster is needed; a deployer; the cluster that
+            ``kubectl`` would ask when ``None``.
 
         Raises
         ------
         ClusterError
-            If there is no such file, or it is no YAML of objects.
+            If there is no such file, it is no YAML of objects, or the cluster does not answer.
         """
-        import yaml  # noqa: PLC0415 -- see to_yaml
+        if isinstance(other, str | os.PathLike):
+            return difference(read_objects(Path(other)), self.objects())
+        from nbdeploy.containers.cluster_service import diff_service  # noqa: PLC0415 -- see apply
 
-        try:
-            saved = list(yaml.safe_load_all(Path(path).read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            message = (
-                f"{str(path)!r} cannot be read as YAML: {type(error).__name__}. "
-                "Expected a file of save()."
-            )
-            raise ClusterError(message) from error
-        if not all(isinstance(each, dict) and "kind" in each for each in saved):
-            message = f"{str(path)!r} holds no objects of Kubernetes. Expected a file of save()."
-            raise ClusterError(message)
-        return difference(saved, self.objects())
+        return diff_service(self, other)
 
     def apply(
         self,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from nbdeploy.display.html import visible
+from nbdeploy.exceptions import ClusterError
 
-__all__ = ["Change", "difference", "masked"]
+__all__ = ["Change", "difference", "masked", "read_objects"]
 
 _HIDDEN = "•••"
 _CHANGED = "••• (another one)"
@@ -81,6 +83,30 @@ def difference(
             is_secret = new[name].get("kind") == "Secret"
             changes += _changes(name, old[name], new[name], is_secret=is_secret)
     return tuple(changes)
+
+
+def read_objects(path: Path) -> list[dict[str, Any]]:
+    """Read the objects of a file that ``Manifests.save`` wrote.
+
+    Raises
+    ------
+    ClusterError
+        If there is no such file, or it is no YAML of objects.
+    """
+    import yaml  # noqa: PLC0415 -- only who reads YAML
+
+    try:
+        saved = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        message = (
+            f"{str(path)!r} cannot be read as YAML: {type(error).__name__}. "
+            "Expected a file of save()."
+        )
+        raise ClusterError(message) from error
+    if not all(isinstance(each, dict) and "kind" in each for each in saved):
+        message = f"{str(path)!r} holds no objects of Kubernetes. Expected a file of save()."
+        raise ClusterError(message)
+    return saved
 
 
 def _by_name(objects: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:

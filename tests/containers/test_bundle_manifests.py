@@ -76,11 +76,8 @@ def test_the_image_that_was_built_is_taken(written, fake_docker):
 def test_resources_are_those_that_the_check_measured(bundle):
     assert any("bundle.check()" in note for note in bundle.kubernetes(IMAGE).notes)
     assert bundle.kubernetes(IMAGE).resources == Resources()
-    bundle.check(quick=True)
-    assert bundle.measured["memory"] > 20e6
-    assert 0 <= bundle.measured["cpu_per_request"] < 0.1
-    assert Bundle.open(bundle.folder).measured == bundle.measured
     note_fact(bundle.folder, "measured", {"memory": 300 * 2**20, "cpu_per_request": 0.012})
+    assert Bundle.open(bundle.folder).measured == bundle.measured
     made = bundle.kubernetes(IMAGE)
     assert (made.resources.memory, made.resources.cpu) == ("384Mi", "600m")
     assert any("600m" in note and "12" in note for note in made.notes)

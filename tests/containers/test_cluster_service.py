@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,6 +14,7 @@ from nbdeploy.containers.bundle_manifests import signature_of
 from nbdeploy.containers.cluster_token import kept_token
 from nbdeploy.containers.kubernetes import KubernetesDeployer
 from nbdeploy.containers.manifests import Manifests
+from nbdeploy.display.mime import ReprMixin
 from nbdeploy.exceptions import ClusterError, RequestError
 from nbdeploy.scaling.threshold import ThresholdPolicy
 
@@ -184,10 +187,26 @@ def test_stop_deletes_it_and_a_second_time_does_nothing(service, cluster):
     service.wait()
 
 
-def test_nothing_that_is_shown_holds_the_token(service):
-    shown = [repr(service), service.to_html(), service.manifests.to_html(), repr(vars(service))]
-    assert all(TOKEN not in text for text in shown)
+def test_nothing_that_a_saved_notebook_may_hold_tells_the_token(service, deployer):
+    made = service.manifests
+    other = replace(made, token="another-token-entirely", replicas=1)
+    shown = [repr(vars(service)), repr(vars(deployer)), repr(made.notes)]
+    shown += [repr(other.diff(deployer)), str(list(map(str, other.diff(deployer))))]
+    for each in (service, made, service.status(), service.history(), service.dashboard()):
+        shown += [repr(each), each.to_html(), *(ReprMixin._repr_mimebundle_(each).values())]
+    shown += [str(each) for each in made.objects() if each["kind"] != "Secret"]
+    shown += [str(deployer.apply(made.objects())), made.to_yaml(), *service.logs()]
+    assert "data.token" in str(shown)
+    for token in (TOKEN, other.token):
+        for text in (token, base64.b64encode(token.encode()).decode()):
+            assert not [each for each in shown if text in each]
     assert "status(timeout=300)" in service.to_html()
+
+
+def test_a_difference_to_the_cluster_needs_no_file(service, deployer):
+    assert service.manifests.diff(deployer) == ()
+    (change,) = replace(service.manifests, replicas=5).diff(deployer)
+    assert str(change) == "Deployment/iris spec.replicas: 2 -> 5"
 
 
 def test_without_a_bundle_a_row_is_unknown(deployer, service):

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
+from nbdeploy import Client
 from nbdeploy.containers.cluster_scaling import ClusterActuator
 from nbdeploy.containers.kubernetes import KubernetesDeployer
 from nbdeploy.containers.manifests import Manifests
-from nbdeploy.exceptions import ClusterError
+from nbdeploy.display import progress
+from nbdeploy.exceptions import ClusterError, UnreachableError
 from nbdeploy.scaling.autoscaler import AutoScaler
 
 TOKEN = "a-token-that-nobody-shall-see"
@@ -138,3 +144,144 @@ def test_wrong_values_are_refused_before_anything_is_sent(deployer, cluster):
         with pytest.raises(ClusterError, match="Expected"):
             deployer.create_deployment(**{"name": "churn", "image": GOOD, **wrong})
     assert cluster.objects == {}
+
+
+def test_a_service_monitor_does_not_stay_behind(deployer, cluster):
+    made = Manifests(name="churn", image=GOOD, replicas=1, service_monitor=True)
+    deployer.apply(made.objects())
+    assert "ServiceMonitor/churn" in deployer.delete("churn")
+    assert cluster.objects == {}
+
+
+def test_without_prometheus_operator_it_says_so_and_everything_else_works(deployer, cluster):
+    cluster.has_monitoring = False
+    made = Manifests(name="churn", image=GOOD, replicas=1, service_monitor=True)
+    with pytest.raises(ClusterError, match="service_monitor=False"):
+        made.apply(deployer)
+    assert cluster.objects == {}
+    replace(made, service_monitor=False).apply(deployer).close()
+    assert "Deployment/churn" in deployer.delete("churn")
+
+
+def test_nothing_is_half_applied(deployer, cluster):
+    made = Manifests(name="churn", image=GOOD, replicas=1)
+    made.apply(deployer).close()
+    cluster.update(f"{ROOT}/churn", ("f:spec", "f:replicas"), 7, "kubectl")
+    before = dict(cluster.objects)
+    with pytest.raises(ClusterError, match="force=True"):
+        replace(made, replicas=2, token=TOKEN).apply(deployer)
+    assert cluster.objects == before
+    replace(made, replicas=2, token=TOKEN).apply(deployer, force=True).close()
+    assert deployer.replicas("churn") == 2
+
+
+def test_the_history_is_a_table(deployer):
+    for number in (1, 2):
+        deployer.create_deployment("churn", f"registry.example/churn:{number}")
+    history = deployer.history("churn")
+    assert [each.number for each in history] == [2, 1]
+    assert (history[0].is_current, history[1].pods) == (True, 0)
+    assert "registry.example/churn:2" in history.to_text()
+    assert "2026-11-26" in history.to_html()
+    assert "2026" not in history.to_text()
+    assert len(history) == 2
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What a cell shows, one text a message."""
+    texts = []
+    handle = SimpleNamespace(update=lambda shown: texts.append(shown.to_text()))
+    front_end = SimpleNamespace(display=lambda shown, display_id: handle)
+    monkeypatch.setitem(sys.modules, "IPython.display", front_end)
+    monkeypatch.setattr(progress, "current_cell", lambda: "a cell")
+    return texts
+
+
+def test_a_rollout_is_watched_in_the_cell(deployer, cluster, shown):
+    cluster.pace = 0
+    deployer.create_deployment("churn", GOOD, replicas=3)
+    status = deployer.rollout_status("churn", sleep=lambda _: None)
+    assert status.done
+    assert shown[0] == "Rollout of churn: 67% 2 of 3 pods are new, 2 answer"
+    assert shown[-1] == "Rollout of churn: 100% done"
+
+
+def test_what_keeps_a_rollout_stands_below_its_bar(deployer, shown):
+    deployer.create_deployment("churn", BAD, replicas=2)
+    deployer.rollout_status("churn", timeout=0)
+    assert shown[-1].startswith("Rollout of churn: 0% 1 of 2 pods are new, 0 answer; not yet\n")
+    assert "ImagePullBackOff" in shown[-1]
+    assert "kind load docker-image" in shown[-1]
+
+
+def test_interrupting_leaves_the_cluster_as_it_is_and_says_how_to_go_on(deployer, cluster, shown):
+    deployer.create_deployment("churn", BAD, replicas=2)
+    before = dict(cluster.objects)
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        deployer.rollout_status("churn", sleep=interrupt)
+    assert cluster.objects == before
+    for text in (shown[-1], *caught.value.__notes__):
+        assert "rollout_status('churn') to watch again, or rollback('churn')" in text
+    assert "ImagePullBackOff" in shown[-1]
+
+
+def test_a_pod_that_has_not_started_says_so_in_the_log(deployer):
+    deployer.create_deployment("churn", BAD, replicas=1)
+    (line,) = deployer.logs("churn")
+    assert "has not logged yet" in line
+
+
+def test_what_was_logged_before_a_crash_is_there(deployer, cluster):
+    deployer.create_deployment("churn", GOOD, replicas=1)
+    ((path, pod),) = [each for each in cluster.objects.items() if each[1]["kind"] == "Pod"]
+    pod["status"]["containerStatuses"][0]["lastState"] = {"terminated": {"reason": "Error"}}
+    cluster.logs[pod["metadata"]["name"]] = ["2026-11-26T12:00:00Z \x1b[31mMemoryError"]
+    name = path.rpartition("/")[2]
+    # Our server has one log only, and gives it for both runs.
+    assert deployer.logs("churn") == [f"{name}: \\x1b[31mMemoryError"] * 2
+
+
+def test_a_port_that_is_taken_and_a_pod_of_others_are_told(deployer):
+    deployer.create_deployment("churn", GOOD, replicas=1)
+    with deployer.port_forward("churn") as first:
+        taken = int(first.url.rpartition(":")[2])
+        with pytest.raises(ClusterError, match=f"Port {taken} of this machine"):
+            deployer.port_forward("churn", taken)
+        assert repr(first) == "<PortForward to 'churn' open>"
+    first.close()
+    assert repr(first) == "<PortForward to 'churn' closed>"
+    with pytest.raises(ClusterError, match="'other' is none of 'churn'"):
+        deployer.port_forward("churn", pod="other")
+
+
+def test_a_tunnel_that_the_cluster_refuses_ends_the_connection(deployer):
+    deployer.create_deployment("churn", GOOD, replicas=1)
+    # Nobody stands behind the pod in our server: its kubelet does not answer.
+    forward = deployer.port_forward("churn")
+    with forward, Client(forward.url) as client, pytest.raises(UnreachableError):
+        client.info()
+
+
+def test_a_client_of_others_learns_the_kinds_and_watches(server, deployer, tmp_path):
+    """Our server is near enough to the API for the dynamic client's own discovery."""
+    from kubernetes import client, config, dynamic
+
+    configuration = client.Configuration()
+    path = str(tmp_path / "config")
+    config.load_kube_config(path, client_configuration=configuration)
+    other = dynamic.DynamicClient(
+        client.ApiClient(configuration), cache_file=str(tmp_path / "cache.json")
+    )
+    deployer.create_deployment("churn", GOOD, replicas=1)
+    deployments = other.resources.get(api_version="apps/v1", kind="Deployment")
+    assert deployments.get("churn", "default").spec.replicas == 1
+    seen = [
+        (each["type"], each["raw_object"]["metadata"]["name"])
+        for each in deployments.watch(namespace="default", timeout=1)
+    ]
+    assert seen[0] == ("ADDED", "churn")
