@@ -15,9 +15,9 @@ from nbdeploy.containers.cluster_objects import NamespaceReader
 from nbdeploy.containers.cluster_ownership import fields_of, holders, owned, restored
 from nbdeploy.containers.cluster_rollout import RolloutStatus
 from nbdeploy.containers.manifests_difference import Change, difference, masked
+from nbdeploy.containers.manifests_pod import one_deployment
 from nbdeploy.containers.manifests_values import (
     checked_count,
-    checked_image,
     checked_name,
     checked_port,
 )
@@ -110,27 +110,7 @@ class KubernetesDeployer:
         dict
             The Deployment as the cluster has it.
         """
-        checked_name(name)
-        labels = {"app": name}
-        container = {
-            "name": name,
-            "image": checked_image(image),
-            "ports": [{"containerPort": checked_port(port), "protocol": "TCP"}],
-        }
-        body = {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {
-                "name": name,
-                "namespace": self.namespace,
-                "labels": {**labels, _MANAGED_BY: FIELD_MANAGER},
-            },
-            "spec": {
-                "replicas": checked_count(replicas, "replicas"),
-                "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-            },
-        }
+        body = one_deployment(name, image, replicas, port)
         (applied,) = self.apply([body], force=force, dry_run=dry_run)
         return applied
 
