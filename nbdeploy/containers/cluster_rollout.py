@@ -42,6 +42,8 @@ class RolloutStatus(ReprMixin):
         Whether the cluster gave up.
     reasons
         Why pods do not start, each with what to do.
+    share
+        How much of it is done, from 0 to 1: pods of the newest kind that answer.
     """
 
     name: str
@@ -51,13 +53,7 @@ class RolloutStatus(ReprMixin):
     done: bool
     failed: bool = False
     reasons: tuple[str, ...] = ()
-
-    @property
-    def share(self) -> float:
-        """How much of it is done, from 0 to 1."""
-        if self.done:
-            return 1.0
-        return min(1.0, min(self.updated, self.available) / max(self.wanted, 1))
+    share: float = 0.0
 
     @property
     def counts(self) -> str:
@@ -78,7 +74,9 @@ class RolloutStatus(ReprMixin):
     def to_html(self) -> str:
         """Show the same."""
         notes = (element("p", reason, class_="nbd-note") for reason in self.reasons)
-        return fragment(element("strong", repr(self)[1:-1]), *notes, class_="nbd-card")
+        name = element("strong", self.name, class_="nbd-name")
+        state = f" {repr(self)[1:-1].partition(repr(self.name))[2].strip()}"
+        return fragment(element("div", name, state, class_="nbd-head"), *notes, class_="nbd-card")
 
 
 def rollout_of(deployment: dict[str, Any], pods: Iterable[dict[str, Any]]) -> RolloutStatus:
@@ -95,6 +93,8 @@ def rollout_of(deployment: dict[str, Any], pods: Iterable[dict[str, Any]]) -> Ro
     wanted = spec.get("replicas", 1)
     updated = status.get("updatedReplicas", 0)
     available = status.get("availableReplicas", 0)
+    # Those that answer are of the old kind first.
+    fresh = max(0, min(updated, available - max(0, status.get("replicas", 0) - updated)))
     is_seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
     is_last = status.get("replicas", 0) <= updated
     done = is_seen and updated >= wanted and is_last and available >= wanted
@@ -114,6 +114,7 @@ def rollout_of(deployment: dict[str, Any], pods: Iterable[dict[str, Any]]) -> Ro
         done,
         failed and not done,
         tuple(dict.fromkeys(reasons)),
+        1.0 if done else min(1.0, fresh / max(wanted, 1)),
     )
 
 
