@@ -57,9 +57,10 @@ def do_nothing(rows: Any) -> Any:
 
 def leave_out_the_monitor() -> None:
     """Make every service of this process count nothing, to see what counting costs."""
-    from nbdeploy.monitoring.drift_window import DriftWindow  # noqa: PLC0415 -- only for this
+    from nbdeploy.monitoring.details import DetailsLog  # noqa: PLC0415 -- only for this
     from nbdeploy.monitoring.monitor import ModelMonitor  # noqa: PLC0415 -- as above
     from nbdeploy.monitoring.observation import Observation  # noqa: PLC0415 -- as above
+    from nbdeploy.monitoring.pace import Pace  # noqa: PLC0415 -- as above
 
     class Silent(Observation):
         """An observation that measures nothing."""
@@ -72,6 +73,9 @@ def leave_out_the_monitor() -> None:
         def record(self, **_: Any) -> None:
             """Forget it."""
 
+        def fail(self, *_: object, **__: object) -> None:
+            """Forget it too."""
+
         def __enter__(self) -> Self:
             return self
 
@@ -81,7 +85,8 @@ def leave_out_the_monitor() -> None:
     silent = Silent()
     ModelMonitor.observe = lambda *_, **__: silent  # type: ignore[method-assign]
     ModelMonitor.answered = lambda *_, **__: None  # type: ignore[method-assign]
-    DriftWindow.takes = property(lambda _: lambda: False, lambda *_: None)  # type: ignore[assignment]
+    DetailsLog.add_batch = lambda *_: None  # type: ignore[method-assign]
+    Pace.takes = property(lambda _: lambda: False, lambda *_: None)  # type: ignore[assignment]
     ModelMonitor.in_flight = lambda _: nullcontext()  # type: ignore[assignment,method-assign]
 
 

@@ -135,6 +135,10 @@ class SignatureError(NbdeployError, ValueError):
         What the column takes, in words.
     suggestion
         A near miss: the name that was probably meant.
+    kind
+        What is wrong in one word, as it is counted: of a cell ``"type"``, ``"missing"``,
+        ``"category"`` or ``"range"``; of columns ``"missing_column"`` or ``"unknown_column"``;
+        ``"shape"`` of all the rest.
     """
 
     def __init__(
@@ -146,6 +150,7 @@ class SignatureError(NbdeployError, ValueError):
         value: Any = None,
         expected: str | None = None,
         suggestion: str | None = None,
+        kind: str = "shape",
     ) -> None:
         super().__init__(message)
         self.row = row
@@ -153,6 +158,7 @@ class SignatureError(NbdeployError, ValueError):
         self.value = value
         self.expected = expected
         self.suggestion = suggestion
+        self.kind = kind
 
 
 class ServingError(NbdeployError):

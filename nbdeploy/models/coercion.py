@@ -139,7 +139,7 @@ class Coercion:
             f"the value is missing ({written}), expected {self.column.words}; fill it in, or "
             "deploy with an example= that has missing values there, if the model takes them"
         )
-        raise Misfit(message)
+        raise Misfit(message, kind="missing")
 
 
 class BoolCoercion(Coercion):

@@ -68,7 +68,7 @@ class CategoryCoercion(Coercion):
                 if (type(meant), meant) in self.places:
                     return meant
         message = f"{shorten(value)} is no known category; expected {self.column.words}"
-        raise Misfit(message, candidates=self.texts)
+        raise Misfit(message, candidates=self.texts, kind="category")
 
     def _same(self, value: str | float) -> list[Any]:
         """Return the value, and the same number as the other type of number."""
@@ -137,7 +137,7 @@ class DatetimeCoercion(Coercion):
             message = f"{shorten(value)} is beyond the range of {self.column.dtype}"
         except ValueError:
             message = f"{shorten(value)} is more precise than {self.column.dtype}"
-        raise Misfit(message)
+        raise Misfit(message, kind="range")
 
     def _stamp(self, value: Any) -> pd.Timestamp:
         is_iso = isinstance(value, str) and (_NAIVE.fullmatch(value) or _AWARE.fullmatch(value))
@@ -203,7 +203,7 @@ class AnyCoercion(Coercion):
             float(number)
         except OverflowError:
             message = f"{shorten(value)} is too large for a number"
-            raise Misfit(message) from None
+            raise Misfit(message, kind="range") from None
         return number
 
 

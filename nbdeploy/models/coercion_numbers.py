@@ -62,12 +62,12 @@ class FloatCoercion(Coercion):
             result = float(number)
         except OverflowError:
             message = f"{shorten(value)} is too large for a number"
-            raise Misfit(message) from None
+            raise Misfit(message, kind="range") from None
         with np.errstate(over="ignore"):
             fits = math.isfinite(np.float64(result).astype(self.numpy_dtype))
         if not fits:
             message = f"{shorten(value)} is beyond the range of {self.column.dtype}"
-            raise Misfit(message)
+            raise Misfit(message, kind="range")
         return result
 
 
@@ -129,7 +129,7 @@ class IntCoercion(Coercion):
                 f"{shorten(value)} is beyond the range of {self.numpy_dtype.name}, "
                 f"{self.low} to {self.high}"
             )
-            raise Misfit(message)
+            raise Misfit(message, kind="range")
         return whole
 
 
@@ -174,7 +174,7 @@ def as_number(value: Any, coercion: Coercion) -> int | float:
         raise coercion.wrong(value) from None
     if not math.isfinite(number):
         message = f"expected {coercion.column.words}, got {number}; infinity is never taken"
-        raise Misfit(message)
+        raise Misfit(message, kind="range")
     return number
 
 

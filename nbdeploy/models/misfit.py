@@ -27,14 +27,22 @@ class Misfit(ValueError):  # noqa: N818 -- control flow of this package, no call
     candidates
         Texts among which a near miss may be found. It is looked for only in the one problem that
         is reported, because a search for each bad cell would be a way to keep a server busy.
+    kind
+        What is wrong in one word, see `SignatureError`.
     """
 
     def __init__(
-        self, message: str, *, suggestion: str | None = None, candidates: Sequence[str] = ()
+        self,
+        message: str,
+        *,
+        suggestion: str | None = None,
+        candidates: Sequence[str] = (),
+        kind: str = "type",
     ) -> None:
         super().__init__(message)
         self.suggestion = suggestion
         self.candidates = candidates
+        self.kind = kind
 
 
 @dataclass(frozen=True)

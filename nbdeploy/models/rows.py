@@ -202,11 +202,18 @@ class Layout:
                 f"{shorten(name)}?"
             )
             return SignatureError(
-                message, row=row, column=typo, expected=self._listed(), suggestion=name
+                message,
+                row=row,
+                column=typo,
+                expected=self._listed(),
+                suggestion=name,
+                kind="unknown_column",
             )
         listed = list_values(tuple(missing))
         message = f"{where} no column {listed}; expected {self._listed()}."
-        return SignatureError(message, row=row, column=name, expected=self._listed())
+        return SignatureError(
+            message, row=row, column=name, expected=self._listed(), kind="missing_column"
+        )
 
     def _unexpected(self, unexpected: list[str], where: str, row: int | None) -> SignatureError:
         listed = list_values(tuple(unexpected), last=", ")
@@ -223,6 +230,7 @@ class Layout:
             column=unexpected[0],
             expected=self._listed(),
             suggestion=near,
+            kind="unknown_column",
         )
 
     def _listed(self) -> str:

@@ -243,6 +243,7 @@ class Signature(ReprMixin):
             value=shorten(problem.value),
             expected=column.words,
             suggestion=suggestion,
+            kind=problem.misfit.kind,
         )
 
     def _place(self, place: int) -> str | int:

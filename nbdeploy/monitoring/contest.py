@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+from nbdeploy.monitoring.latency import LatencyHistogram
 from nbdeploy.monitoring.scores import METRICS, Metric, Scores, scored
 from nbdeploy.monitoring.shadow import ShadowLog, ShadowReport
-from nbdeploy.monitoring.statistics import LatencyHistogram
 
 __all__ = ["Arm", "Contest", "Ending", "no_news"]
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
-from itertools import chain, cycle, repeat
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -22,11 +21,6 @@ WINDOW_ROWS = 1_000
 _CELLS = 500_000
 _FEWEST = 100
 
-_LOOK_AFTER = 512
-_MOST_A_SECOND = 1_000
-# Odd, so that callers who take turns are all seen.
-_ONE_OF = (1, 3, 7, 15, 31, 63)
-
 
 class Seen(NamedTuple):
     """What the cells of one column are now: counts in the places of its baseline, and a median."""
@@ -40,9 +34,7 @@ class DriftWindow:
     """The latest rows and predictions of one version, beside its baseline.
 
     Between one and two windows of rows are in memory, at most about 500,000 cells a window; of a
-    larger request every n-th row. Of more than 1,000 requests a second, one in 3 to 63 is looked
-    at: all of them would be a look at a few milliseconds, and each would wait for it. They are
-    counted when somebody asks, and never leave the process.
+    larger request every n-th row. They are counted when somebody asks, and never leave the process.
 
     Parameters
     ----------
@@ -57,12 +49,7 @@ class DriftWindow:
     learn
         Gives the distribution of the predictions of the example where the baseline has none; asked
         once, when the drift is asked for the first time.
-    clock
-        Gives seconds that never go back.
     """
-
-    takes: Callable[[], bool]
-    """Tells of the next request whether it shall be kept and added."""
 
     def __init__(
         self,
@@ -72,7 +59,6 @@ class DriftWindow:
         width: int | None = None,
         rows: int = WINDOW_ROWS,
         learn: Callable[[], Distribution | None] | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._baseline = baseline
         self._learn = learn
@@ -87,8 +73,6 @@ class DriftWindow:
         self._tables: list[tuple[int, Any]] = []
         self._predictions: list[Any] = []
         self._added = 0
-        self._clock = clock
-        self._look_at_one_of(1)
 
     def baseline(self) -> Baseline:
         """Return how it was, with predictions where the model can tell them."""
@@ -127,9 +111,6 @@ class DriftWindow:
         predictions
             One a row that was asked; ``None`` where the method was none that predicts.
         """
-        self._looks -= 1
-        if not self._looks:
-            self._keep_pace()
         if type(kept) is list and len(kept) == 1:
             # The commonest request of all.
             self._cells += kept if self._is_flat else kept[0]
@@ -146,18 +127,6 @@ class DriftWindow:
             )
             if len(self._predictions) >= 2 * self.limit:
                 del self._predictions[: -self.limit]
-
-    def _look_at_one_of(self, requests: int) -> None:
-        self.takes = cycle((True, *repeat(False, requests - 1))).__next__
-        self._looks = looks = -(-_LOOK_AFTER // requests)
-        self._looked = looks * requests, self._clock()
-
-    def _keep_pace(self) -> None:
-        """Look at fewer of many requests, and at more of few."""
-        requests, since = self._looked
-        most = (self._clock() - since) * _MOST_A_SECOND
-        enough = (each for each in _ONE_OF if requests <= each * most)
-        self._look_at_one_of(next(enough, _ONE_OF[-1]))
 
     def _add_many(self, kept: Any) -> None:
         if self._is_flat or type(kept) is list:

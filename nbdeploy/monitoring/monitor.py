@@ -2,47 +2,47 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
-from nbdeploy.display.mime import ReprMixin
-from nbdeploy.monitoring import overview
 from nbdeploy.monitoring.alert_verbs import AlertVerbs
 from nbdeploy.monitoring.drift_desk import DriftDesk, no_rows
 from nbdeploy.monitoring.drift_verbs import DriftVerbs
 from nbdeploy.monitoring.error_log import ErrorLog, RecordedError
-from nbdeploy.monitoring.ledger import Ledger, labels_of
+from nbdeploy.monitoring.ledger import ENTRY, TOGETHER, Ledger, labels_of
+from nbdeploy.monitoring.monitor_views import MonitorViews
 from nbdeploy.monitoring.observation import Observation
 from nbdeploy.monitoring.quality import QualityLog
 from nbdeploy.monitoring.snapshot import Snapshot
 from nbdeploy.monitoring.statistics import Outcome
-
-if TYPE_CHECKING:
-    from nbdeploy.monitoring.timeline import Moment
+from nbdeploy.monitoring.timeline import SECONDS, STRETCHES
 
 __all__ = ["ModelMonitor", "Observation", "RecordedError"]
 
 # Thirty years: a moment that was logged instead of a duration is longer than that.
 _LONGEST = 1e9
+_LONGEST_WINDOW = 3600
 
 
-class ModelMonitor(DriftVerbs, AlertVerbs, ReprMixin):
+class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
     """Counts predictions, their latencies and their errors.
 
     The summary of :meth:`get_statistics` is taken over one window: the last ``window_size``
     attempts, failed ones included, so the error rate and the latencies speak of the same
-    requests. Next to it there are totals since the start. Of rows and predictions only the latest
-    1,000 are kept, and only where there is a baseline to compare them with; memory does not grow
-    with the number of requests. Any thread may log.
+    requests. Next to it there are totals since the start. Of rows only the latest 1,000 are kept,
+    and only where there is a baseline to compare them with, predictions are counted; memory does
+    not grow with the number of requests. Any thread may log.
 
     Parameters
     ----------
     window_size
         How many of the latest attempts the summary covers.
+    window_seconds
+        How far back the summary looks, 2 to 3,600 seconds, instead of a number of attempts. Its
+        edge is exact to two seconds and its quantiles to 2.2 %.
     example
         Rows such as ``X_train``, at least 30: :meth:`drift` compares with them what is logged.
     clock
@@ -69,6 +69,7 @@ class ModelMonitor(DriftVerbs, AlertVerbs, ReprMixin):
         self,
         window_size: int = 1000,
         *,
+        window_seconds: float | None = None,
         example: Any = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -77,8 +78,13 @@ class ModelMonitor(DriftVerbs, AlertVerbs, ReprMixin):
         if window_size < 1:
             message = f"window_size is {window_size}. Expected at least 1, as in the default 1000."
             raise ValueError(message)
+        if window_seconds is not None:
+            _check_window(window_seconds, _LONGEST_WINDOW)
+        self._kept_seconds = max(SECONDS * STRETCHES, window_seconds or 0)
         self.clock = clock
-        self._ledger = Ledger(window_size, clock)
+        self._ledger = Ledger(window_size, clock, window_seconds)
+        self.details = self._ledger.details
+        """Where the path of a request counts its stages, its batches and what it refuses."""
         self._error_log = ErrorLog(wall_clock=wall_clock)
         self._status_of = status_of
         self._merged: Snapshot | None = None
@@ -109,7 +115,7 @@ class ModelMonitor(DriftVerbs, AlertVerbs, ReprMixin):
         input_data
             The row, or the rows, that were sent: counted, and kept for :meth:`drift` only.
         prediction
-            What the model answered. It is not kept.
+            What the model answered, one value a row: counted, not kept.
         latency
             Seconds that it took.
         error
@@ -129,7 +135,6 @@ class ModelMonitor(DriftVerbs, AlertVerbs, ReprMixin):
             If this monitor is a merged copy.
         """
         self._require_live()
-        del prediction
         latency = _seconds(latency)
         outcome: Outcome = "ok"
         rows = 0
@@ -140,7 +145,8 @@ class ModelMonitor(DriftVerbs, AlertVerbs, ReprMixin):
             outcome = "error"
             self._error_log.add(error, endpoint=endpoint, status=status)
         labels = labels_of(endpoint, version, status, outcome)
-        self._ledger.add(self._ledger.clock(), latency, outcome, rows, labels)
+        predicted = _plain(prediction) if outcome == "ok" else None
+        self._ledger.add(self._ledger.clock(), latency, outcome, rows, labels, predicted)
 
     def observe(
         self,
@@ -179,7 +185,9 @@ class ModelMonitor(DriftVerbs, AlertVerbs, ReprMixin):
             self._ledger, self._error_log, self._status_of, endpoint, version, started
         )
 
-    def answered(self, endpoint: str, *, started: float, rows: int, version: str) -> None:
+    def answered(
+        self, endpoint: str, *, started: float, rows: int, version: str, predicted: Any = None
+    ) -> None:
         """Count one request that was answered with status 200 just now.
 
         The same as an observation without a failure, at a fraction of its price.
@@ -194,10 +202,14 @@ class ModelMonitor(DriftVerbs, AlertVerbs, ReprMixin):
             Rows that were predicted.
         version
             The version that answered.
+        predicted
+            The predictions: the value of one row, or the list of several.
         """
-        ledger = self._ledger
-        ended = ledger.clock()
-        ledger.add(ended, ended - started, "ok", rows, (endpoint, version, "200"))
+        ended = self.clock()
+        pending = self._ledger.pending
+        pending += (ended, ended - started, "ok", rows, (endpoint, version, "200"), predicted)
+        if len(pending) >= TOGETHER * ENTRY or rows > 1:
+            self._ledger.count_if_many(rows)
 
     @contextmanager
     def in_flight(self) -> Iterator[None]:
@@ -208,80 +220,50 @@ class ModelMonitor(DriftVerbs, AlertVerbs, ReprMixin):
         finally:
             self._ledger.leave()
 
-    def get_statistics(self) -> dict[str, Any]:
+    def get_statistics(self, *, window_seconds: float | None = None) -> dict[str, Any]:
         """Summarize what was logged, in plain values that JSON can hold.
+
+        Parameters
+        ----------
+        window_seconds
+            Look back so many seconds instead of over the window: 2 to 300, or to the monitor's own
+            if that is longer.
 
         Returns
         -------
         dict
             Over the window: ``avg_latency``, ``max_latency``, ``p50_latency``, ``p90_latency``,
             ``p95_latency``, ``p99_latency`` (seconds, exact; ``None`` when nothing was logged),
-            ``error_rate`` (0.0 to 1.0) and ``total_predictions`` (attempts).
+            ``error_rate`` (0.0 to 1.0) and ``total_predictions`` (attempts). The latency is that
+            of parsing, waiting and predicting.
 
             Now: ``requests_per_second`` (over the last minute, or since the start if that is
             shorter), ``in_flight``.
 
             Since the start: ``requests``, ``errors``, ``cancelled``, ``rows``, ``uptime``
             (seconds), ``by_endpoint`` and ``by_version`` (the same counts and latencies for
-            each, quantiles within 2.2 %), ``by_status`` (requests).
+            each, quantiles within 2.2 %, and the rate of the last minute), ``by_status``
+            (requests), ``since_start`` (latencies of all), ``rejected`` (requests by the reason),
+            ``validation_errors`` (requests by column and kind), ``predictions`` (of each version:
+            ``rows``, and ``shares`` of its labels or ``mean``, ``min``, ``max`` and ``histogram``
+            of its numbers).
+
+            Of a sample, at most about 1,000 requests a second: ``stages`` (latencies of parse,
+            queue, predict and encode). Of all calls of the model: ``batch_sizes``.
 
             Once the truth about predictions has come through ``/feedback``: ``quality``, by
             version, see `QualityLog.report`.
         """
-        if self._merged is not None:
-            return self._merged.statistics()
-        snapshot, latencies = self._ledger.snapshot()
+        snapshot, latencies = (
+            self._ledger.snapshot() if self._merged is None else (self._merged, None)
+        )
+        if window_seconds is not None:
+            _check_window(window_seconds, self._kept_seconds)
+            window = snapshot.history.last(window_seconds)
+            snapshot, latencies = replace(snapshot, window=window), None
         attached = {name: facts() for name, facts in self._attached.items()}
         told = {name: facts for name, facts in attached.items() if facts is not None}
         return snapshot.statistics(latencies) | told
-
-    def timeline(self) -> list[Moment]:
-        """Return what ended in the last five minutes, in stretches of two seconds.
-
-        Returns
-        -------
-        list of Moment
-            The oldest first; none before the first request. A merged copy has none.
-        """
-        return [] if self._merged is not None else self._ledger.timeline()
-
-    def attach(self, name: str, facts: Callable[[], Any]) -> None:
-        """Let the statistics tell something else too.
-
-        Parameters
-        ----------
-        name
-            The key that it is told under.
-        facts
-            Returns values that JSON can hold, or ``None`` when there is nothing to tell.
-        """
-        self._attached[name] = facts
-
-    def detach(self, name: str) -> None:
-        """Tell it no more; what was not told is no error."""
-        self._attached.pop(name, None)
-
-    def attached(self, name: str) -> Any:
-        """Return what else is told under a name; ``None`` if there is nothing to tell."""
-        facts = self._attached.get(name)
-        return None if facts is None else facts()
-
-    def export_grafana(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Write a Grafana dashboard and Prometheus' alert rules for what ``/metrics`` tells.
-
-        Parameters
-        ----------
-        folder
-            Where to; it is made if it is missing.
-
-        Returns
-        -------
-        list of Path
-            The files.
-        """
-        from nbdeploy.monitoring.grafana import export  # noqa: PLC0415 -- for who asks only
-
-        return export(Path(folder))
 
     def errors(self) -> list[RecordedError]:
         """Return the last failures, at most 100, the oldest first."""
@@ -363,20 +345,21 @@ class ModelMonitor(DriftVerbs, AlertVerbs, ReprMixin):
             )
             raise TypeError(message)
 
-    def to_html(self) -> str:
-        """Write the statistics as HTML."""
-        return overview.to_html(self.get_statistics())
-
-    def to_text(self) -> str:
-        """Write the statistics as text; unlike ``repr``, with latencies and times."""
-        return overview.to_text(self.get_statistics())
-
     def __repr__(self) -> str:
         total = self.snapshot().total
         return (
             f"<{type(self).__name__} requests={total.requests} errors={total.errors} "
             f"cancelled={total.cancelled}>"
         )
+
+
+def _check_window(seconds: float, longest: float) -> None:
+    if not SECONDS <= seconds <= longest:
+        message = (
+            f"window_seconds is {seconds}. Expected {SECONDS} to {longest} seconds, or None for "
+            "a window of window_size attempts."
+        )
+        raise ValueError(message)
 
 
 def _seconds(latency: float) -> float:
@@ -388,6 +371,14 @@ def _seconds(latency: float) -> float:
         "time.perf_counter() after it, minus time.perf_counter() before it."
     )
     raise ValueError(message)
+
+
+def _plain(prediction: Any) -> Any:
+    """Give the value of one row, or the list of several; None where there is none."""
+    plain = prediction.tolist() if hasattr(prediction, "tolist") else prediction
+    if not isinstance(plain, (list, tuple)):
+        return plain if isinstance(plain, (str, int, float, bool)) else None
+    return [each.item() if hasattr(each, "item") else each for each in plain]
 
 
 def _row_count(input_data: Any) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from nbdeploy.exceptions import SignatureError
 from nbdeploy.monitoring.error_log import ErrorLog, RecordedError
 from nbdeploy.monitoring.ledger import Ledger, labels_of
 from nbdeploy.monitoring.statistics import Outcome
@@ -100,6 +101,8 @@ class Observation:
                 status = self._status_of(error)
             self.status = status
             self.error = self._error_log.add(error, endpoint=self.endpoint, status=status)
+            if isinstance(error, SignatureError):
+                self._ledger.details.add_validation_error(error.column, error.kind)
         return self.error
 
     def __enter__(self) -> Self:

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nbdeploy.monitoring.latency import BOUNDS, LatencyHistogram
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.monitoring.snapshot import Labels
-from nbdeploy.monitoring.statistics import BOUNDS, LatencyHistogram, Tally
+from nbdeploy.monitoring.statistics import Tally
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

@@ -12,7 +12,7 @@ from numbers import Real
 from typing import Any, Self
 
 from nbdeploy.models.equality import is_equal
-from nbdeploy.monitoring.statistics import LatencyHistogram
+from nbdeploy.monitoring.latency import LatencyHistogram
 
 __all__ = ["Change", "ShadowLog", "ShadowReport"]
 

@@ -7,11 +7,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from nbdeploy.monitoring.statistics import Tally, describe
+from nbdeploy.monitoring.details import REASONS, Details
+from nbdeploy.monitoring.latency import describe
+from nbdeploy.monitoring.predictions import PredictionCounts
+from nbdeploy.monitoring.statistics import Tally
+from nbdeploy.monitoring.timeline import History
 
-__all__ = ["Labels", "Snapshot"]
+__all__ = ["Labels", "Snapshot", "summary"]
 
-FORMAT = 1
+FORMAT = 2
+
+_REASONS = {str(status): reason for status, reason in REASONS.items()}
 
 
 class Labels(NamedTuple):
@@ -48,6 +54,14 @@ class Snapshot:
         Seconds since the start; of the oldest, when merged.
     rates
         Requests per second, one number for each monitor that was merged.
+    series_rates
+        The same by their labels.
+    details
+        Stages, batches and what was refused.
+    predictions
+        What was predicted, by version; ``""`` where it has no name.
+    history
+        The last minutes in short stretches.
     """
 
     window: Tally = field(default_factory=Tally)
@@ -55,6 +69,10 @@ class Snapshot:
     in_flight: int = 0
     uptime: float = 0.0
     rates: tuple[float, ...] = ()
+    series_rates: Mapping[Labels, tuple[float, ...]] = field(default_factory=dict)
+    details: Details = field(default_factory=Details)
+    predictions: Mapping[str, PredictionCounts] = field(default_factory=dict)
+    history: History = field(default_factory=History)
 
     @classmethod
     def merged(cls, snapshots: Iterable[Snapshot]) -> Snapshot:
@@ -64,6 +82,7 @@ class Snapshot:
         """
         parts = list(snapshots)
         labels = dict.fromkeys(label for part in parts for label in part.series)
+        versions = dict.fromkeys(version for part in parts for version in part.predictions)
         return cls(
             window=Tally.total(part.window for part in parts),
             series={
@@ -74,6 +93,20 @@ class Snapshot:
             uptime=max((part.uptime for part in parts), default=0.0),
             # Kept apart because float additions depend on their order; sorted for the same reason.
             rates=tuple(sorted(rate for part in parts for rate in part.rates)),
+            series_rates={
+                label: tuple(
+                    sorted(rate for part in parts for rate in part.series_rates.get(label, ()))
+                )
+                for label in dict.fromkeys(label for part in parts for label in part.series_rates)
+            },
+            details=Details.merged(part.details for part in parts),
+            predictions={
+                version: PredictionCounts.merged(
+                    part.predictions[version] for part in parts if version in part.predictions
+                )
+                for version in versions
+            },
+            history=History.merged(part.history for part in parts),
         )
 
     @property
@@ -96,6 +129,22 @@ class Snapshot:
                 groups.setdefault(name, Tally()).merge(tally)
         return dict(sorted(groups.items()))
 
+    @property
+    def rejected(self) -> dict[str, int]:
+        """Requests that were refused, by the reason."""
+        rejected = dict(self.details.rejected)
+        for labels, tally in self.series.items():
+            reason = _REASONS.get(labels.status)
+            if reason is not None:
+                rejected[reason] = rejected.get(reason, 0) + tally.requests
+        return dict(sorted(rejected.items()))
+
+    def rate(self, fits: Callable[[Labels], bool]) -> float:
+        """Return the requests per second of some labels in the last minute."""
+        return math.fsum(
+            rate for labels, rates in self.series_rates.items() if fits(labels) for rate in rates
+        )
+
     def statistics(self, latencies: Sequence[float] | None = None) -> dict[str, Any]:
         """Summarize: what ``ModelMonitor.get_statistics`` returns.
 
@@ -117,12 +166,27 @@ class Snapshot:
             "cancelled": total.cancelled,
             "rows": total.rows,
             "uptime": self.uptime,
-            "by_endpoint": _summaries(self.by(lambda labels: labels.endpoint)),
-            "by_version": _summaries(self.by(lambda labels: labels.version)),
+            "since_start": total.latency.describe(),
+            "by_endpoint": self._summaries(lambda labels: labels.endpoint),
+            "by_version": self._summaries(lambda labels: labels.version),
             "by_status": {
                 status: tally.requests
                 for status, tally in self.by(lambda labels: labels.status).items()
             },
+            "rejected": self.rejected,
+            **self.details.statistics(),
+            "predictions": {
+                version: counts.report() for version, counts in sorted(self.predictions.items())
+            },
+        }
+
+    def _summaries(self, key: Callable[[Labels], str | None]) -> dict[str, dict[str, Any]]:
+        return {
+            name: {
+                **summary(tally),
+                "requests_per_second": self.rate(lambda labels, name=name: key(labels) == name),  # type: ignore[misc]
+            }
+            for name, tally in self.by(key).items()
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -134,8 +198,18 @@ class Snapshot:
             "rates": list(self.rates),
             "window": self.window.to_dict(),
             "series": [
-                {**labels._asdict(), **tally.to_dict()} for labels, tally in self.series.items()
+                {
+                    **labels._asdict(),
+                    **tally.to_dict(),
+                    "rates": list(self.series_rates.get(labels, ())),
+                }
+                for labels, tally in self.series.items()
             ],
+            "details": self.details.to_dict(),
+            "predictions": {
+                version: counts.to_dict() for version, counts in self.predictions.items()
+            },
+            "history": self.history.to_dict(),
         }
 
     @classmethod
@@ -156,7 +230,14 @@ class Snapshot:
                     series={_labels(entry): Tally.from_dict(entry) for entry in values["series"]},
                     in_flight=int(values["in_flight"]),
                     uptime=float(values["uptime"]),
-                    rates=tuple(float(rate) for rate in values["rates"]),
+                    rates=_rates(values),
+                    series_rates={_labels(entry): _rates(entry) for entry in values["series"]},
+                    details=Details.from_dict(values["details"]),
+                    predictions={
+                        str(version): PredictionCounts.from_dict(counts)
+                        for version, counts in values["predictions"].items()
+                    },
+                    history=History.from_dict(values["history"]),
                 )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             message = (
@@ -178,15 +259,17 @@ def _labels(entry: Mapping[str, Any]) -> Labels:
     )
 
 
-def _summaries(groups: Mapping[str, Tally]) -> dict[str, dict[str, Any]]:
+def _rates(values: Mapping[str, Any]) -> tuple[float, ...]:
+    return tuple(float(rate) for rate in values["rates"])
+
+
+def summary(tally: Tally) -> dict[str, Any]:
+    """Summarize requests: how many, how they ended, how long they took."""
     return {
-        name: {
-            "requests": tally.requests,
-            "errors": tally.errors,
-            "cancelled": tally.cancelled,
-            "error_rate": tally.error_rate,
-            "rows": tally.rows,
-            **tally.latency.describe(),
-        }
-        for name, tally in groups.items()
+        "requests": tally.requests,
+        "errors": tally.errors,
+        "cancelled": tally.cancelled,
+        "error_rate": tally.error_rate,
+        "rows": tally.rows,
+        **tally.latency.describe(),
     }

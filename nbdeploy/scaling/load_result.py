@@ -12,7 +12,7 @@ from nbdeploy.display import units
 from nbdeploy.display.html import element, fragment
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
-from nbdeploy.monitoring.statistics import quantile
+from nbdeploy.monitoring.latency import quantile
 
 if TYPE_CHECKING:
     from nbdeploy.display.plots import Plot

@@ -64,6 +64,8 @@ class AccessControl:
         A call that gives the policy in force: it may change when a service is deployed again.
     codes
         The one-time codes that open a browser session.
+    on_refusal
+        Told the status of every request that is turned away.
     max_body_bytes
         Larger bodies get 413, without being read to their end.
     """
@@ -76,6 +78,7 @@ class AccessControl:
         is_express: Callable[[str], bool],
         policy: Callable[[], AccessPolicy],
         codes: OneTimeCodes,
+        on_refusal: Callable[[int], object] = int,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._app = app
@@ -83,6 +86,7 @@ class AccessControl:
         self._is_express = is_express
         self.policy = policy
         self._codes = codes
+        self._on_refusal = on_refusal
         self._max_body_bytes = max_body_bytes
         # Callers that showed the very same and were let in. What is compared here is the hash of
         # all that they showed, so the time tells nothing about a token that is nearly right.
@@ -104,6 +108,7 @@ class AccessControl:
         elif refusal.status == _SEE_OTHER:
             await _log_in(scope, send, self.policy().token or "")
         else:
+            self._on_refusal(refusal.status)
             await send_reply(send, reply_to(in_shape_of(scope["path"], _refused(refusal))))
 
     def refusal(self, scope: Scope) -> Refusal | None:
@@ -134,6 +139,7 @@ class AccessControl:
             receive = self._limited(receive)
         elif int(length) > self._max_body_bytes:
             answer = answer_of(BodyTooLargeError(self._max_body_bytes))
+            self._on_refusal(answer.status)
             await send_reply(send, reply_to(in_shape_of(scope["path"], answer)))
             return
         if self._is_express(scope["path"]):

@@ -76,6 +76,8 @@ class MicroBatcher:
         Calls at once where they are wide; as `concurrency` when ``None``.
     clock
         Gives seconds that never go back.
+    on_call
+        Told the rows of every call, on the event loop.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class MicroBatcher:
         concurrency: int = 1,
         wide_concurrency: int | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        on_call: Callable[[int], object] = int,
     ) -> None:
+        self._on_call = on_call
         self._max_queue = max_queue
         self._timeout = timeout
         self._max_rows = max_batch_size
@@ -137,6 +141,7 @@ class MicroBatcher:
         if self._costs.of(work) >= AT_ONCE_SECONDS:
             return None
         self._calls_at_once += 1
+        self._on_call(work.size)
         # What a call costs changes slowly; to measure every one would cost a tenth of it.
         if self._costs.knows(work) and self._calls_at_once % _MEASURED:
             return work.run()
@@ -165,6 +170,7 @@ class MicroBatcher:
             is_cheap = all(self._costs.of(work) < AT_ONCE_SECONDS for work in together)
             if not is_cheap and self._costs.of(joined) >= INLINE_SECONDS:
                 continue
+            self._on_call(joined.size)
             answers, error = _outcome(self._costs.timed, joined)
             if error is not None and len(together) > 1:
                 # Each alone: only those at fault fail.
@@ -175,6 +181,7 @@ class MicroBatcher:
             at = 0
             for place, work in zip(places, together, strict=True):
                 outcomes[place] = answers[at : at + work.size] if answers is not None else error
+                work.seconds_of_call = joined.seconds_of_call
                 at += work.size
         return outcomes
 
@@ -291,8 +298,9 @@ class MicroBatcher:
             if not batch:
                 continue
             joined = _join([waiting.work for waiting in batch])
+            self._on_call(joined.size)
             if self._costs.of(joined) < INLINE_SECONDS:
-                self._finish(batch, *_outcome(self._costs.timed, joined))
+                self._finish(batch, joined, *_outcome(self._costs.timed, joined))
             else:
                 self._hand_over(batch, joined)
 
@@ -331,13 +339,17 @@ class MicroBatcher:
 
         def done(answers: list[Any] | None, error: BaseException | None) -> None:
             self._running.pop(id(batch), None)
-            self._finish(batch, answers, error)
+            self._finish(batch, joined, answers, error)
             self._dispatch()
 
         thread.run(lambda: self._costs.timed(joined), done)
 
     def _finish(
-        self, batch: list[_Waiting], answers: list[Any] | None, error: BaseException | None
+        self,
+        batch: list[_Waiting],
+        joined: Work,
+        answers: list[Any] | None,
+        error: BaseException | None,
     ) -> None:
         if error is not None and len(batch) > 1:
             self._split(batch)
@@ -351,6 +363,7 @@ class MicroBatcher:
                 waiting.future.set_exception(error)
             else:
                 assert answers is not None
+                waiting.work.seconds_of_call = joined.seconds_of_call
                 waiting.future.set_result(answers[place:end])
             place = end
 

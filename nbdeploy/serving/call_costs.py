@@ -42,6 +42,9 @@ class Costly(Protocol):
         """Whether a call may take much longer than usual."""
         ...
 
+    seconds_of_call: float | None
+    """What the call that answered it took, once it was measured."""
+
     def run(self) -> list[Any]:
         """Call the model."""
         ...
@@ -80,7 +83,8 @@ class CallCosts:
         try:
             return work.run()
         finally:
-            self.learn(work, self._clock() - start)
+            work.seconds_of_call = seconds = self._clock() - start
+            self.learn(work, seconds)
 
     def learn(self, work: Costly, seconds: float) -> None:
         """Remember what a call took."""

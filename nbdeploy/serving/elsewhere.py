@@ -67,7 +67,8 @@ class CallsElsewhere(CallCosts):
         try:
             return self._elsewhere.answer(work)
         finally:
-            self.learn(work, self._now() - start)
+            work.seconds_of_call = seconds = self._now() - start
+            self.learn(work, seconds)
 
     def place_of(self, seconds: float) -> str:  # noqa: ARG002 -- however long it takes
         """Say that it runs in a replica."""

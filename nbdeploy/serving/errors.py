@@ -107,7 +107,8 @@ def error_of(status: int, body: Any, *, retry_after: str | None = None) -> Nbdep
         message = f"The server answered {status}: {str(body)[:200]}"
     kind = details.get("type")
     if kind == "SignatureError":
-        return SignatureError(message, **{name: details.get(name) for name in _SIGNATURE_FIELDS})
+        fields: dict[str, Any] = {name: details.get(name) for name in _SIGNATURE_FIELDS}
+        return SignatureError(message, **fields)
     if kind == "OverloadedError":
         return OverloadedError(message, retry_after=_seconds(retry_after))
     for known, _ in _STATUS:

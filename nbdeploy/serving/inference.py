@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbdeploy.exceptions import RequestError, StoppedError
 from nbdeploy.monitoring.monitor import ModelMonitor
+from nbdeploy.monitoring.pace import Pace
 from nbdeploy.serving.batching import MicroBatcher
 from nbdeploy.serving.eager import gathered
 from nbdeploy.serving.routing import Question, Route
@@ -13,7 +14,10 @@ from nbdeploy.serving.routing import Question, Route
 if TYPE_CHECKING:
     from nbdeploy.serving.junction import Junction
 
-__all__ = ["Inference", "InferenceRequest", "Prediction", "check_method"]
+__all__ = ["Inference", "InferenceRequest", "Look", "Prediction", "check_method"]
+
+# More would be a look at a few milliseconds, and each would wait for it.
+_LOOKS_A_SECOND = 1_000
 
 
 class InferenceRequest(NamedTuple):
@@ -27,15 +31,28 @@ class InferenceRequest(NamedTuple):
     within: float | None = None
 
 
+class Look(NamedTuple):
+    """A closer look at one request: where its time goes."""
+
+    monitor: ModelMonitor
+    predicted: float
+
+    def encoded(self) -> None:
+        """Tell that the answer is written."""
+        self.monitor.details.add_stages(encode=self.monitor.clock() - self.predicted)
+
+
 class Prediction(NamedTuple):
     """What every protocol encodes: one plain item a row, and the version that answered.
 
-    The id is for who will tell the truth about it later.
+    The id is for who will tell the truth about it later; the look, where there is one, for who
+    writes the answer.
     """
 
     output: list[Any]
     version: str
     id: str | None = None
+    look: Look | None = None
 
 
 class Inference:
@@ -64,6 +81,8 @@ class Inference:
         self.monitor = monitor
         self.batcher = batcher
         self.route = route
+        self.pace = Pace(_LOOKS_A_SECOND)
+        """Which requests are looked at closely: the stages of all, the rows of those for drift."""
         self.junction: Junction | None = None
         """Chooses the route while there is more than one, or somebody watches."""
         self._name = name
@@ -81,27 +100,58 @@ class Inference:
             raise StoppedError(message)
         return self.route
 
-    async def predict(self, request: InferenceRequest, *, route: Route | None = None) -> Prediction:
-        """Validate, predict, record; with the route that was chosen already, if one was."""
+    async def predict(
+        self,
+        request: InferenceRequest,
+        *,
+        route: Route | None = None,
+        started: float | None = None,
+    ) -> Prediction:
+        """Validate, predict, record; with the route that was chosen already, if one was.
+
+        It started when its body was there, now if nobody tells.
+        """
         if route is None:
             if self.junction is not None:
-                return await self.junction.predict(request)
+                return await self.junction.predict(request, started=started)
             route = self.current_route()
         monitor, method = self.monitor, request.method
-        check_method(method, route)
-        started = monitor.clock()
+        if started is None:
+            started = monitor.clock()
+        looks = self.pace.takes()
+        kept = None
         try:
+            check_method(method, route)
             question = route.question(method, request.rows)
-            drift = route.drift
-            kept = None if drift is None or not drift.takes() else drift.keep(question.rows)
+            if looks:
+                parsed = monitor.clock()
+                kept = None if route.drift is None else route.drift.keep(question.rows)
             output = await self._answer(question, request.within)
         except BaseException:
             with monitor.observe(method, version=route.version, started=started):
                 raise
-        monitor.answered(method, started=started, rows=question.size, version=route.version)
-        if drift is not None and kept is not None:
-            drift.add(kept, output if method == "predict" else None)
-        return Prediction(output, route.version)
+        size = question.size
+        is_plain = size == 1 and type(output[0]) is not list
+        predicted = (output[0] if is_plain else output) if method == "predict" else None
+        version = route.version
+        monitor.answered(method, started=started, rows=size, version=version, predicted=predicted)
+        if not looks:
+            return Prediction(output, version)
+        if kept is not None and route.drift is not None:
+            route.drift.add(kept, output if method == "predict" else None)
+        look = self._looked(started, parsed, question.seconds_of_call)
+        return Prediction(output, version, look=look)
+
+    def _looked(self, started: float, parsed: float, call: float | None) -> Look:
+        """Tell the stages of a request; a call that nobody measured was made at once."""
+        self.pace.took()
+        ended = self.monitor.clock()
+        waited = ended - parsed
+        predict = waited if call is None else min(call, waited)
+        self.monitor.details.add_stages(
+            parse=parsed - started, queue=waited - predict, predict=predict
+        )
+        return Look(self.monitor, ended)
 
     async def _answer(self, question: Question, within: float | None) -> list[Any]:
         """Answer at once what costs less than to wait; queue up with the rest."""

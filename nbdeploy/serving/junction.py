@@ -130,7 +130,13 @@ class Junction:
             return None
         return _key_in(document, name, state.traffic.primary.signature.names)
 
-    async def predict(self, request: InferenceRequest, key: str | None = None) -> Prediction:
+    async def predict(
+        self,
+        request: InferenceRequest,
+        key: str | None = None,
+        *,
+        started: float | None = None,
+    ) -> Prediction:
         """Answer with the version that a key, or else chance, chooses."""
         state = self._state or self._begin()
         traffic, contest = state
@@ -138,7 +144,7 @@ class Junction:
         route = traffic.at(place)
         began = self._clock()
         try:
-            prediction = await self._inference.predict(request, route=route)
+            prediction = await self._inference.predict(request, route=route, started=started)
         except asyncio.CancelledError:
             raise
         except Exception as error:

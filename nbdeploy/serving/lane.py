@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 
 from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.models.signature import Signature
+from nbdeploy.monitoring.details import reason_of
 from nbdeploy.serving.asgi import (
     JSON,
     STARTED,
@@ -65,6 +66,7 @@ class PredictionLane:
         if started is not None:
             await send_reply(send, await finish(started))
             return
+        method = None
         try:
             # Before the body is read: nobody sends megabytes to a method that is not there.
             method = self._method_of(scope)
@@ -73,7 +75,7 @@ class PredictionLane:
         except GoneError:
             return
         except NbdeployError as error:
-            await send_reply(send, self._explained(error))
+            await send_reply(send, self._explained(error, method))
         else:
             formats = native.formats_of(scope["headers"])
             if junction is not None:
@@ -95,6 +97,7 @@ class PredictionLane:
 
         A junction, where there is one, chooses the version by the key.
         """
+        started = self.inference.monitor.clock()
         try:
             request = native.decode(method, formats.body, body, self._signature)
             asked = request.inference
@@ -102,20 +105,22 @@ class PredictionLane:
                 asked = asked._replace(within=native.seconds_of(formats.within))
             headers: Headers = ()
             if junction is None:
-                prediction = await self.inference.predict(asked)
+                prediction = await self.inference.predict(asked, started=started)
             else:
-                prediction = await junction.predict(asked, key)
+                prediction = await junction.predict(asked, key, started=started)
                 if prediction.id is not None:
                     headers = ((b"x-prediction-id", prediction.id.encode()),)
             headers = ((b"x-model-version", prediction.version.encode("latin-1")), *headers)
             kind = formats.answer
             answer = native.encode(prediction, request.answer_key, kind)
+            if prediction.look is not None:
+                prediction.look.encoded()
             return Reply(200, answer, headers, kind.encode() if kind else JSON)
         except NbdeployError as error:
-            return self._explained(error)
+            return self._explained(error, method, started)
         except Exception as error:
             logger.exception("A request failed in a way that nobody planned")
-            return self._explained(error)
+            return self._explained(error, method, started)
 
     def _junction_of(self, scope: Scope) -> Junction | None:
         """Give what chooses the version, or keeps an answer for the truth that will come."""
@@ -134,11 +139,21 @@ class PredictionLane:
             raise RequestError(message, status=_NOT_POST)
         return method
 
-    def _explained(self, error: Exception) -> Reply:
+    def _explained(
+        self, error: Exception, method: str | None, started: float | None = None
+    ) -> Reply:
+        """Answer an error, and count it: of a method that is there as one of its requests."""
         answer = answer_of(error)
+        monitor = self.inference.monitor
         if answer.status == _NOT_POST:
             answer.headers["Allow"] = "POST"
-        recorded = self.inference.monitor.error_id(error)
+        recorded = monitor.error_id(error)
+        if recorded is None and method is not None:
+            with monitor.observe(method, started=started) as observation:
+                observation.fail(error, status=answer.status)
+            recorded = monitor.error_id(error)
+        elif recorded is None:
+            monitor.details.reject(reason_of(answer.status))
         if recorded is not None:
             answer.headers[ERROR_ID_HEADER] = recorded
         return reply_to(answer)

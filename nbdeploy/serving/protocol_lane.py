@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from nbdeploy.exceptions import NbdeployError, RequestError
+from nbdeploy.monitoring.details import reason_of
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.asgi import Receive, Reply, Scope, Send, reply_to, send_reply
 from nbdeploy.serving.errors import answer_of
@@ -130,19 +131,22 @@ class ProtocolLane:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path: str = scope["path"]
+        asked: Endpoint | None = None
+        started = self._monitor.clock()
         try:
-            endpoint, names = self._chosen(scope)
+            asked, names = self._chosen(scope)
             headers = _headers(scope)
             # A body that nobody asked for is left alone.
-            body = await read_body(receive) if endpoint.verb == "POST" else b""
-            reply = await endpoint.handler(Call(names, headers, body), self._context)
+            body = await read_body(receive) if asked.verb == "POST" else b""
+            started = self._monitor.clock()
+            reply = await asked.handler(Call(names, headers, body, started), self._context)
         except GoneError:
             return
         except NbdeployError as error:
-            reply = self._explained(error, path)
+            reply = self._explained(error, path, asked, started)
         except Exception as error:
             logger.exception("A request failed in a way that nobody planned")
-            reply = self._explained(error, path)
+            reply = self._explained(error, path, asked, started)
         await send_reply(send, reply)
 
     def _chosen(self, scope: Scope) -> tuple[Endpoint, Mapping[str, str]]:
@@ -155,11 +159,20 @@ class ProtocolLane:
             raise _VerbError(found.endpoints)
         return endpoint, found.names
 
-    def _explained(self, error: Exception, path: str) -> Reply:
+    def _explained(
+        self, error: Exception, path: str, asked: Endpoint | None, started: float
+    ) -> Reply:
+        """Answer an error, and count it: where rows were sent as a request that failed."""
         answer = answer_of(error)
         if isinstance(error, _VerbError):
             answer.headers["Allow"] = error.allowed
-        recorded = self._monitor.error_id(error)
+        recorded = self._context.models.error_id(error)
+        if recorded is None and asked is not None and asked.verb == "POST":
+            with self._monitor.observe(started=started) as observation:
+                observation.fail(error, status=answer.status)
+            recorded = self._monitor.error_id(error)
+        elif recorded is None:
+            self._monitor.details.reject(reason_of(answer.status))
         if recorded is not None:
             answer.headers[ERROR_ID_HEADER] = recorded
         return reply_to(in_shape_of(path, answer))

@@ -59,6 +59,7 @@ class Call(NamedTuple):
     names: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    started: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +96,8 @@ def _not_ready(document: Any) -> Reply:
 def _predicted(
     prediction: Prediction, body: bytes, kind: str = JSON, *more: tuple[bytes, bytes]
 ) -> Reply:
+    if prediction.look is not None:
+        prediction.look.encoded()
     headers = [(b"x-model-version", prediction.version.encode("latin-1")), *more]
     if prediction.id is not None:
         headers.append((b"x-prediction-id", prediction.id.encode()))
@@ -208,9 +211,10 @@ async def _predict(inference: Inference, request: InferenceRequest, call: Call) 
     request = request._replace(within=_within(call))
     junction = inference.junction
     if junction is None:
-        return await inference.predict(request)
+        return await inference.predict(request, started=call.started)
     headers = ((name.encode(), value.encode("latin-1")) for name, value in call.headers.items())
-    return await junction.predict(request, junction.key_of(headers, call.body))
+    key = junction.key_of(headers, call.body)
+    return await junction.predict(request, key, started=call.started)
 
 
 def _within(call: Call) -> float | None:

@@ -178,7 +178,7 @@ class Question:
         Whether the rows are a list that can be joined with others.
     """
 
-    __slots__ = ("can_join", "key", "method", "route", "rows", "size")
+    __slots__ = ("can_join", "key", "method", "route", "rows", "seconds_of_call", "size")
 
     def __init__(self, route: Route, method: str, rows: Any, *, can_join: bool) -> None:
         self.route = route
@@ -187,6 +187,7 @@ class Question:
         self.size = len(rows)
         self.can_join = can_join
         self.key = (route, method, can_join)
+        self.seconds_of_call: float | None = None
 
     @property
     def expected_seconds(self) -> float:

@@ -66,6 +66,11 @@ class ServedModels:
                 raise RequestError(message, status=404)
         return ServedModel(name, inference)
 
+    def error_id(self, error: BaseException) -> str | None:
+        """Return the id under which a monitor just recorded an exception, or ``None``."""
+        ids = (inference.monitor.error_id(error) for inference in self._models.values())
+        return next((each for each in ids if each is not None), None)
+
     def _unknown(self, name: str | None) -> RequestError:
         known = list_values(tuple(self._models), shown=12, last=" and ")
         if name is None:

@@ -22,6 +22,7 @@ from nbdeploy.exceptions import NbdeployError, RequestError
 from nbdeploy.machine import usable_cpus
 from nbdeploy.models.predictor import METHODS
 from nbdeploy.models.signature import Signature
+from nbdeploy.monitoring.details import reason_of
 from nbdeploy.monitoring.drift_window import DriftWindow
 from nbdeploy.monitoring.feedback import FeedbackLog
 from nbdeploy.monitoring.monitor import ModelMonitor
@@ -194,6 +195,7 @@ class ModelService:
             batch_timeout=batch_timeout,
             concurrency=max_concurrency or 1,
             wide_concurrency=max_concurrency or _cores(),
+            on_call=self.monitor.details.add_batch,
         )
         self.monitor.attach("batching", self._batcher.stats)
         self.monitor.attach("members", self._members)
@@ -359,6 +361,7 @@ class ModelService:
             is_express=lambda path: path in _EXPRESS and not app.user_middleware,
             policy=lambda: self.access,
             codes=self.codes,
+            on_refusal=lambda status: self.monitor.details.reject(reason_of(status)),
         )
         app.direct = DirectLane(
             app.lane,

@@ -14,6 +14,7 @@ from starlette.routing import Route as HttpRoute
 from nbdeploy.exceptions import RequestError
 from nbdeploy.models.columns import list_values
 from nbdeploy.models.misfit import near_miss
+from nbdeploy.monitoring.details import reason_of
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.access_control import AccessControl
 from nbdeploy.serving.asgi import App, Receive, Scope, Send
@@ -84,13 +85,16 @@ class SeveralModels:
         self.name = name
         self.access = access
         self.codes = OneTimeCodes()
+        # What is refused before a model is found.
+        self._own = ModelMonitor(status_of=lambda error: answer_of(error).status)
         self.health = Health(self._state)
         self.app = self._application()
 
     @property
     def monitor(self) -> ModelMonitor:
         """What all models did together, as of now."""
-        return ModelMonitor.merged(each.monitor for each in self.services.values())
+        models = (each.monitor for each in self.services.values())
+        return ModelMonitor.merged([*models, self._own])
 
     def info(self) -> dict[str, Any]:
         """Tell what is served: the answer of ``GET /model/info``."""
@@ -138,14 +142,14 @@ class SeveralModels:
         )
         app.children = {name: each.app for name, each in self.services.items()}
         served = ServedModels({name: each.inference for name, each in self.services.items()})
-        # Each model keeps its own errors; a record of all is needed only for their ids.
-        app.protocols = ProtocolLane(endpoints(), Context(served, self.health), ModelMonitor())
+        app.protocols = ProtocolLane(endpoints(), Context(served, self.health), self._own)
         app.gate = AccessControl(
             app.behind_the_gate,
             express=app.behind_the_gate,
             is_express=lambda _: False,
             policy=lambda: self.access,
             codes=self.codes,
+            on_refusal=lambda status: self._own.details.reject(reason_of(status)),
         )
         app.state.service = self
         add_reading_routes(app)

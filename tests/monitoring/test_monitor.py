@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nbdeploy.monitoring.latency import RELATIVE_ERROR
 from nbdeploy.monitoring.ledger import OTHER
 from nbdeploy.monitoring.monitor import ModelMonitor
-from nbdeploy.monitoring.statistics import RELATIVE_ERROR
 
 CHAPTER_KEYS = {"avg_latency", "max_latency", "error_rate", "total_predictions"}
 LATENCY_KEYS = {f"{name}_latency" for name in ("avg", "max", "p50", "p90", "p95", "p99")}
@@ -318,3 +318,136 @@ def test_a_reset_forgets_everything_but_the_requests_in_flight(monitor, clock):
         assert monitor.errors() == []
     assert monitor.get_statistics()["in_flight"] == 0
     assert monitor.get_statistics()["requests"] == 1
+
+
+# The window by time
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_window_of_seconds_covers_what_ended_in_them_however_many(clock, own):
+    monitor = ModelMonitor(10, clock=clock, window_seconds=60 if own else None)
+    options = {} if own else {"window_seconds": 60}
+    log(monitor, *[0.5] * 500, error="down")
+    clock.now += 61
+    log(monitor, *[0.1] * 3_000)
+    statistics = monitor.get_statistics(**options)
+    assert (statistics["total_predictions"], statistics["error_rate"]) == (3_000, 0.0)
+    assert statistics["p95_latency"] == pytest.approx(0.1, rel=RELATIVE_ERROR)
+    assert statistics["requests"] == 3_500
+    merged = ModelMonitor.merged([monitor]).get_statistics(window_seconds=60)
+    assert merged["total_predictions"] == 3_000
+    clock.now += 100
+    assert monitor.get_statistics(**options)["total_predictions"] == 0
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 4_000, float("nan")])
+def test_a_window_of_time_that_cannot_be_is_refused(monitor, seconds):
+    with pytest.raises(ValueError, match="window_seconds is"):
+        ModelMonitor(window_seconds=seconds)
+    with pytest.raises(ValueError, match="Expected 2 to 300 seconds"):
+        monitor.get_statistics(window_seconds=seconds)
+
+
+# Versions, predictions, and since the start
+
+
+def test_rates_and_quantiles_since_the_start_are_told_of_every_version(monitor, clock):
+    for _ in range(60):
+        clock.now += 1
+        log(monitor, 0.1, 0.1, version="1.0")
+        log(monitor, 0.4, version="1.1")
+    statistics = monitor.get_statistics()
+    rates = {name: each["requests_per_second"] for name, each in statistics["by_version"].items()}
+    assert rates == {"1.0": pytest.approx(2, rel=0.05), "1.1": pytest.approx(1, rel=0.05)}
+    assert statistics["since_start"]["p99_latency"] == pytest.approx(0.4, rel=RELATIVE_ERROR)
+    assert statistics["since_start"]["avg_latency"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "shares"),
+    [
+        ("yes", {"yes": 1.0}),
+        (["yes", "no"], {"yes": 0.5, "no": 0.5}),
+        (np.array([1, 1, 0, 1]), {"1": 0.75, "0": 0.25}),
+        ([np.int64(3)], {"3": 1.0}),
+        (np.float64(2.0), {"2.0": 1.0}),
+    ],
+)
+def test_predictions_are_counted_in_whatever_form_they_come(monitor, prediction, shares):
+    monitor.log_prediction([1.0], prediction, 0.1, version="1.0")
+    assert monitor.get_statistics()["predictions"]["1.0"]["shares"] == shares
+
+
+def test_failed_attempts_and_none_predict_nothing(monitor):
+    monitor.log_prediction([1.0], 1, 0.1, error="down")
+    monitor.log_prediction([1.0], None, 0.1)
+    assert monitor.get_statistics()["predictions"] == {}
+
+
+def test_the_table_has_a_row_for_each_version_endpoint_and_status(monitor):
+    log(monitor, 0.1, 0.3, version="1.0", status=200)
+    log(monitor, 0.2, version="1.1", status=200, endpoint="predict_proba")
+    log(monitor, 0.4, error="no such column", version="1.0", status=422)
+    table = monitor.to_frame().set_index(["version", "endpoint", "status"])
+    assert table["requests"].to_dict() == {
+        ("1.0", "predict", "200"): 2,
+        ("1.0", "predict", "422"): 1,
+        ("1.1", "predict_proba", "200"): 1,
+    }
+    assert table.loc[("1.0", "predict", "422"), "error_rate"] == 1.0
+    assert list(ModelMonitor().to_frame().columns) == list(monitor.to_frame().columns)
+    assert len(ModelMonitor().to_frame()) == 0
+
+
+@pytest.mark.parametrize("numbers", [True, False])
+def test_the_plot_has_throughput_latencies_and_predictions(monitor, clock, numbers):
+    for second in range(60):
+        clock.now += 1
+        monitor.log_prediction([1.0], second * 1.5 if numbers else "yn"[second % 2], 0.1)
+    figure = monitor.plot().figure
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["requests/s", "latency in ms", "predictions"]
+    assert max(figure.axes[1].lines[0].get_ydata()[:-1]) == pytest.approx(100, rel=0.03)
+    drawn = figure.axes[2].get_legend_handles_labels()[1]
+    assert drawn == (["mean"] if numbers else ["y", "n"])
+    assert ModelMonitor().plot()._repr_png_()[0].startswith(b"\x89PNG")
+
+
+@pytest.mark.acceptance
+def test_an_hour_of_ten_million_predictions_leaves_memory_flat():
+    psutil = pytest.importorskip("psutil")
+
+    class Clock:
+        now = 0.0
+
+        def __call__(self):
+            return self.now
+
+    clock = Clock()
+    monitor = ModelMonitor(
+        clock=clock, example=[{"age": n, "plan": "ab"[n % 2]} for n in range(90)]
+    )
+    rows = [{"age": n, "plan": "ab"[n % 2]} for n in range(90)]
+
+    def pass_minutes(minutes):
+        for second in range(60 * minutes):
+            clock.now += 1
+            for number in range(second, second + 2_778):
+                monitor.log_prediction(
+                    rows[number % 90],
+                    number % 997 / 7,
+                    number % 9_973 / 9_973,
+                    version=str(number % 2),
+                    status=200 if number % 100 else 422,
+                    error=None if number % 100 else "no such column",
+                )
+            if second % 10 == 0:
+                monitor.get_statistics()
+
+    pass_minutes(6)
+    before = psutil.Process().memory_info().rss
+    pass_minutes(54)
+    statistics = monitor.get_statistics()
+    assert statistics["requests"] == 2_778 * 3_600 >= 10_000_000
+    assert statistics["uptime"] == 3_600
+    assert psutil.Process().memory_info().rss - before < 4_000_000

@@ -9,18 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbdeploy.monitoring.snapshot import Labels, Snapshot
-from nbdeploy.monitoring.statistics import (
+from nbdeploy.monitoring.details import DetailsLog
+from nbdeploy.monitoring.latency import (
     BOUNDS,
     GROWTH,
     QUANTILES,
     RELATIVE_ERROR,
     LatencyHistogram,
-    RecentRequests,
-    Tally,
     describe,
     quantile,
 )
+from nbdeploy.monitoring.predictions import PredictionCounts
+from nbdeploy.monitoring.snapshot import Labels, Snapshot
+from nbdeploy.monitoring.statistics import RecentRequests, Tally
+from nbdeploy.monitoring.timeline import History, Stretch
 
 LEVELS = (0.0, 0.01, 0.25, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 latencies = st.floats(min_value=BOUNDS[0] * 1.001, max_value=BOUNDS[-1])
@@ -177,6 +179,20 @@ def test_threads_that_finish_out_of_order_are_all_counted():
     assert recent.rate(10.002) * 10.002 == pytest.approx(200)
 
 
+def counts_of(values):
+    counts = PredictionCounts()
+    counts.add_all(values)
+    return counts
+
+
+def details_of(reasons):
+    log = DetailsLog()
+    for reason in reasons:
+        log.reject(reason)
+        log.add_batch(len(reason))
+    return log.seen()
+
+
 labels = st.builds(
     Labels,
     st.sampled_from(["predict", "predict_proba"]),
@@ -190,13 +206,23 @@ tallies = st.builds(
     rows=st.integers(0, 9),
     latency=st.lists(any_latencies, max_size=5).map(histogram_of),
 )
+predictions = st.lists(st.sampled_from(["a", "b", 3, True]), min_size=1).map(counts_of)
+histories = st.builds(
+    History,
+    st.dictionaries(st.integers(0, 149), st.builds(Stretch, tallies, predictions), max_size=3),
+    st.floats(0, 2),
+)
 snapshots = st.builds(
     Snapshot,
     window=tallies,
+    predictions=st.dictionaries(st.sampled_from(["", "1.0"]), predictions, max_size=2),
+    history=histories,
+    details=st.lists(st.sampled_from(["malformed", "unauthorized"])).map(details_of),
     series=st.dictionaries(labels, tallies, max_size=4),
     in_flight=st.integers(0, 9),
     uptime=st.floats(0, 1e6),
     rates=st.lists(st.floats(0, 1e5), min_size=1, max_size=1).map(tuple),
+    series_rates=st.dictionaries(labels, st.tuples(st.floats(0, 1e5)), max_size=3),
 )
 
 
@@ -219,9 +245,27 @@ def test_statistics_are_plain_json_without_nan(snapshot):
     assert statistics["requests"] == sum(statistics["by_status"].values())
 
 
+def test_a_snapshot_survives_json():
+    tally = Tally()
+    tally.add(0.1, "error", 3)
+    label = Labels("predict", "1.0", "422")
+    snapshot = Snapshot(
+        window=tally,
+        series={label: tally},
+        in_flight=2,
+        uptime=7.5,
+        rates=(0.5, 1.5),
+        series_rates={label: (0.5,)},
+        details=details_of(["malformed"]),
+        predictions={"1.0": counts_of(["a", 3, True])},
+        history=History({0: Stretch(tally, counts_of([1.5]))}, 0.25),
+    )
+    assert Snapshot.from_dict(json.loads(json.dumps(snapshot.to_dict()))) == snapshot
+
+
 def test_values_of_another_format_are_refused_with_both_numbers():
     values = {**Snapshot().to_dict(), "format": 7}
-    with pytest.raises(ValueError, match=r"format 7, this nbdeploy reads 1"):
+    with pytest.raises(ValueError, match=r"format 7, this nbdeploy reads 2"):
         Snapshot.from_dict(values)
 
 

@@ -294,9 +294,9 @@ def test_several_outputs_are_of_one_model_though_it_is_exchanged(service, client
     first = service.inference.predict
     asked = []
 
-    async def predict(request, *, route=None):
+    async def predict(request, **more):
         asked.append(request.method)
-        prediction = await first(request, route=route)
+        prediction = await first(request, **more)
         service.swap(other)
         return prediction
 
