@@ -120,9 +120,8 @@ def test_tabs_open_and_a_rollout_is_watched_until_the_cell_is_interrupted(lab, s
     assert "token: •••" in first.inner_text()
     assert_readable(notebook, "dark")
     execute(notebook, "apputils:change-theme", "{theme: 'JupyterLab Light'}")
-    notebook.page.wait_for_function(
-        "getComputedStyle(document.querySelector('.jp-Notebook')).backgroundColor.match(/\\d+/) > 128"
-    )
+    is_light = "getComputedStyle(document.querySelector('.jp-Notebook')).backgroundColor"
+    notebook.page.wait_for_function(f"{is_light}.match(/\\d+/) > 128")
     notebook.screenshot("kubernetes-secret-light", first)
     notebook.screenshot("kubernetes-overview-light", second)
     assert_readable(notebook, "light")
