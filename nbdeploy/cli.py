@@ -162,6 +162,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     from nbdeploy.serving.event_loop import new_event_loop  # noqa: PLC0415 -- as above
     from nbdeploy.serving.http_protocol import http_protocol  # noqa: PLC0415 -- as above
+    from nbdeploy.serving.limits import limits_from  # noqa: PLC0415 -- as above
     from nbdeploy.serving.listener import bind_listener  # noqa: PLC0415 -- as above
     from nbdeploy.serving.security import is_loopback  # noqa: PLC0415 -- as above
     from nbdeploy.serving.service import ModelService  # noqa: PLC0415 -- as above
@@ -184,6 +185,7 @@ def _serve(options: argparse.Namespace) -> int:
         token=None if options.no_token else "auto",
         allowed_hosts=options.allowed_host,
         load=False,
+        **limits_from(os.environ),
     )
     config = uvicorn.Config(
         service.app,

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbdeploy.containers.cluster_errors import HOW_TO_GET_A_CLUSTER, cluster_error, unreachable
+from nbdeploy.display.html import visible
+from nbdeploy.display.table import shortened
 from nbdeploy.exceptions import ClusterError
 
 __all__ = ["FIELD_MANAGER", "ClusterConnection", "object_path"]
@@ -30,6 +32,8 @@ _PLURALS = {
     "ServiceMonitor": "servicemonitors",
 }
 _MISSING = 404
+# What the client's loader ends with when a file holds something else.
+_MALFORMED = (OSError, ValueError, TypeError, AttributeError, KeyError)
 _HANDSHAKE = re.compile(r"Handshake status (\d{3})")
 
 
@@ -71,7 +75,7 @@ class ClusterConnection:
 
     def get(self, path: str, what: str, **options: Any) -> dict[str, Any]:
         """Read one object or a list."""
-        return self._read(self._request("get", path, what, **options))
+        return self._read(self._request("get", path, what, **options), what)
 
     def find(self, path: str, what: str) -> dict[str, Any] | None:
         """Read one object; ``None`` when there is none."""
@@ -111,7 +115,7 @@ class ClusterConnection:
             force_conflicts=True if force else None,
             dry_run="All" if dry_run else None,
         )
-        return self._read(response)
+        return self._read(response, what)
 
     def delete(self, path: str, what: str, uid: str | None = None) -> None:
         """Delete an object, with what belongs to it; only the one of this uid, if it is told."""
@@ -167,10 +171,17 @@ class ClusterConnection:
         except (HTTPError, OSError) as error:
             raise unreachable(self.host, error) from error
 
-    @staticmethod
-    def _read(response: Any) -> dict[str, Any]:
-        read = json.loads(response.data)
-        assert isinstance(read, dict)
+    def _read(self, response: Any, what: str) -> dict[str, Any]:
+        try:
+            read = json.loads(response.data)
+        except ValueError:
+            read = None
+        if not isinstance(read, dict):
+            message = (
+                f"Could not {what}: {self.host} answers, but not as an API server does. Expected a "
+                "cluster there: a proxy or a page to log in may be in between."
+            )
+            raise ClusterError(message)
         return read
 
 
@@ -187,6 +198,7 @@ def object_path(api_version: str, kind: str, namespace: str, name: str = "") -> 
 
 
 def _configured(kubeconfig: str | None, context: str | None) -> Any:
+    import yaml  # noqa: PLC0415 -- see above
     from kubernetes import client  # noqa: PLC0415 -- see above
     from kubernetes import config as kubernetes_config  # noqa: PLC0415 -- see above
 
@@ -202,11 +214,20 @@ def _configured(kubeconfig: str | None, context: str | None) -> Any:
             config.load_incluster_config(client_configuration=configuration)
         else:
             config.load_kube_config(kubeconfig, context, client_configuration=configuration)
-    except (kubernetes_config.ConfigException, OSError, ValueError) as error:
+    except (kubernetes_config.ConfigException, *_MALFORMED, yaml.YAMLError) as error:
         where = "the usual place" if kubeconfig is None else repr(kubeconfig)
         message = (
-            f"No cluster is configured in {where}: {error} Expected a kubeconfig file with the "
-            f"context. {HOW_TO_GET_A_CLUSTER}"
+            f"No cluster is configured in {where}: {_told(error)}. Expected a kubeconfig file with "
+            f"the context. {HOW_TO_GET_A_CLUSTER}"
         )
         raise ClusterError(message) from error
     return client.ApiClient(configuration)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return str(error.strerror or type(error).__name__)
+    # A parser tells the lines around the fault, and a kubeconfig holds credentials.
+    if type(error).__name__ != "ConfigException":
+        return type(error).__name__
+    return visible(shortened(str(error).partition("\n")[0], 160)).rstrip(".")

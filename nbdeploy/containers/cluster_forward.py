@@ -88,7 +88,8 @@ class PortForward:
         for each in (self._listener, *mine):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-        self._thread.join(1.0)
+        if self._thread is not threading.current_thread():
+            self._thread.join(1.0)
         self._listener.close()
 
     def __enter__(self) -> Self:

@@ -115,7 +115,7 @@ def template_before(live: dict[str, Any], replica_sets: Sequence[dict[str, Any]]
         message = f"Deployment/{name} has had no other pods before: nothing to go back to."
         raise ClusterError(message)
     template = earlier[-1]["spec"]["template"]
-    metadata = dict(template["metadata"])
+    metadata = {key: each for key, each in template["metadata"].items() if each is not None}
     metadata["labels"] = {
         key: value for key, value in metadata.get("labels", {}).items() if key != HASH
     }

@@ -43,7 +43,7 @@ class NamespaceReader:
     def autoscaler(self, name: str) -> dict[str, Any] | None:
         """Find the HPA that decides how many pods a Deployment has."""
         path = self.path("autoscaling/v2", "HorizontalPodAutoscaler")
-        for hpa in self._cluster.get(path, "list autoscalers").get("items", []):
+        for hpa in self._cluster.get(path, "list autoscalers").get("items") or []:
             target = hpa["spec"]["scaleTargetRef"]
             if (target.get("kind"), target.get("name")) == ("Deployment", name):
                 found: dict[str, Any] = hpa
@@ -103,7 +103,7 @@ class NamespaceReader:
         selector = ",".join(f"{key}={value}" for key, value in wanted.items())
         options = {"label_selector": selector} if selector else {}
         found = self._cluster.get(self.path(api, kind), f"list {kind}s", **options)
-        items: list[dict[str, Any]] = found.get("items", [])
+        items: list[dict[str, Any]] = found.get("items") or []
         return items
 
 

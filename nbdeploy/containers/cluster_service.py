@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -300,6 +301,8 @@ class ClusterService(ReprMixin):
     def _connected(self) -> Client:
         if self._client is None or self._forward is None:
             self._forward = self.deployer.port_forward(self.name)
+            # A handle that a cell forgets, when it is run again, leaves no open port.
+            weakref.finalize(self, self._forward.close)
             self._client = Client(self._forward.url, token=self._key())
         return self._client
 

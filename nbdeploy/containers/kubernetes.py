@@ -20,6 +20,7 @@ from nbdeploy.containers.manifests_values import (
     checked_count,
     checked_name,
     checked_port,
+    checked_seconds,
 )
 from nbdeploy.display.progress import ProgressBar
 from nbdeploy.exceptions import ClusterError
@@ -30,6 +31,7 @@ _MANAGED_BY = "app.kubernetes.io/managed-by"
 _REPLICAS = ("f:spec", "f:replicas")
 # Holds the number of pods from the moment that nbdeploy lets go of it until an HPA takes it.
 _HANDOVER = "nbdeploy-handover"
+_SHORTEST = 0.05
 _KINDS = (
     ("monitoring.coreos.com/v1", "ServiceMonitor"),
     ("networking.k8s.io/v1", "Ingress"),
@@ -194,8 +196,10 @@ class KubernetesDeployer:
         clock, sleep
             Where time comes from.
         """
-        end = clock() + timeout
-        with ProgressBar(f"Rollout of {checked_name(name)}") as bar:
+        checked_name(name)
+        checked_seconds(interval, "interval", least=_SHORTEST)
+        end = clock() + checked_seconds(timeout, "timeout")
+        with ProgressBar(f"Rollout of {name}") as bar:
             try:
                 while True:
                     status = self._reader.status(name)

@@ -27,6 +27,7 @@ EXPLAINED = {
 #: What becomes of the verbs of a notebook's service.
 CARRIED = (
     ("predict, every protocol, the schema", "the same: the image holds the same service"),
+    ("limits: timeout, queue, batches", "the same: they are variables of the image"),
     ("the token", "a Secret, which the pods read when they start"),
     ("stats, monitor, dashboard", "each pod counts for itself; the handle asks all and adds up"),
     ("scale", "pods instead of processes"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -21,6 +22,7 @@ __all__ = [
     "checked_name",
     "checked_port",
     "checked_quantity",
+    "checked_seconds",
     "checked_token",
     "has_registry",
     "label_value_from",
@@ -128,6 +130,14 @@ def checked_count(value: object, what: str, least: int = 0, most: int = 10_000) 
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         _refuse(what, value, f"a whole number from {least} to {most}")
     return value
+
+
+def checked_seconds(value: object, what: str, least: float = 0.0) -> float:
+    """Return a time to wait; raise `ClusterError` if it is none, or has no end."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not least <= float(value) < math.inf:  # type: ignore[arg-type]
+        _refuse(what, value, f"seconds from {least:g}")
+    return float(value)  # type: ignore[arg-type]
 
 
 def checked_quantity(value: object, what: str) -> Decimal:

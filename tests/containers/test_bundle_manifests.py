@@ -3,8 +3,9 @@ from __future__ import annotations
 import stat
 
 import pytest
+from sklearn.datasets import load_iris
 
-from nbdeploy import Bundle
+from nbdeploy import Bundle, deploy
 from nbdeploy.containers.bundle_folder import note_fact
 from nbdeploy.containers.cluster_token import forget_token, kept_token, kept_token_path
 from nbdeploy.containers.kubernetes import KubernetesDeployer
@@ -12,6 +13,7 @@ from nbdeploy.containers.manifests_resources import Resources
 from nbdeploy.exceptions import ClusterError
 from nbdeploy.scaling.hpa import HpaPolicy
 
+X, _ = load_iris(return_X_y=True, as_frame=True)
 IMAGE = "registry.example/iris:1.1"
 
 
@@ -49,6 +51,14 @@ def test_a_bundle_becomes_all_objects_of_its_name_port_and_version(written):
     (container,) = kinds["Deployment"]["spec"]["template"]["spec"]["containers"]
     assert container["ports"][0]["containerPort"] == written.port
     assert made.signature.example_row() is not None
+
+
+def test_the_limits_of_the_service_go_along_in_the_image(model, tmp_path):
+    with deploy(model, name="limited", example=X, timeout=5.0, max_queue=64) as service:
+        bundle = service.bundle(tmp_path / "b", environment={"NBDEPLOY_MAX_QUEUE": "32"})
+    assert 'NBDEPLOY_TIMEOUT="5.0"' in bundle.dockerfile
+    # What is said beside it counts more.
+    assert 'NBDEPLOY_MAX_QUEUE="32"' in bundle.dockerfile
 
 
 def test_a_policy_becomes_an_hpa_and_no_number_of_pods(written):
@@ -173,7 +183,9 @@ def test_the_deployer_refuses_before_it_asks(server, config):
         lambda: deployer.logs("a?x=1"), lambda: deployer.logs("a", lines=0),
         lambda: deployer.port_forward("a", port=70_000), lambda: deployer.port_forward(""),
         lambda: deployer.delete("*"), lambda: deployer.rollout_status("a\n"),
-        lambda: deployer.in_namespace("a/b"), lambda: deployer.exists("a/status"),
+        lambda: deployer.rollout_status("a", timeout=float("nan")),
+        lambda: deployer.rollout_status("a", timeout="1"), lambda: deployer.in_namespace("a/b"),
+        lambda: deployer.rollout_status("a", interval=0), lambda: deployer.exists("a/status"),
     ]  # fmt: skip
     for call in calls:
         with pytest.raises(ClusterError, match="Expected"):

@@ -21,6 +21,7 @@ TOKEN = "a-token-that-nobody-shall-see"
 REAL = os.environ.get("NBDEPLOY_TEST_KUBECONFIG")
 GOOD = os.environ.get("NBDEPLOY_TEST_IMAGE", "registry.k8s.io/pause:3.10")
 BAD = "registry.invalid/missing:1.2"
+QUIET = ("ServiceAccount", "Secret", "Service", "NetworkPolicy")
 PATIENCE = 120 if REAL else 5
 
 
@@ -86,9 +87,10 @@ def test_all_objects_are_created_and_applied_again_nothing_changes(deployer):
     first = deployer.apply(made.objects())
     again = deployer.apply(made.objects())
     assert [each["kind"] for each in first] == [each["kind"] for each in made.objects()]
-    versions = [[each["metadata"]["resourceVersion"] for each in all_] for all_ in (first, again)]
-    fixed = [at for at, each in enumerate(first) if each["kind"] not in ("Deployment", "Ingress")]
-    assert [versions[0][at] for at in fixed] == [versions[1][at] for at in fixed]
+    for before, after in zip(first, again, strict=True):
+        # Of the others a controller may have noted a state meanwhile.
+        key = "resourceVersion" if before["kind"] in QUIET else "generation"
+        assert before["metadata"].get(key) == after["metadata"].get(key)
     assert deployer.diff(made.objects()) == ()
 
 
@@ -141,6 +143,8 @@ def test_a_selector_that_finds_no_pods_is_refused(deployer):
 
 
 def test_a_bad_image_is_told_in_plain_words_and_rolled_back(deployer):
+    if REAL and not deployer._cluster.get("/api/v1/nodes", "list nodes").get("items"):
+        pytest.skip("this cluster has no nodes: nobody pulls an image")
     deployer.apply(manifests(replicas=1).objects())
     bad = Manifests(name="churn", image=BAD, token=TOKEN, replicas=1)
     deployer.apply(bad.objects())

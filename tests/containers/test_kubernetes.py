@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nbdeploy import Client
+from nbdeploy import Client, deploy
 from nbdeploy.containers.cluster_scaling import ClusterActuator
 from nbdeploy.containers.kubernetes import KubernetesDeployer
 from nbdeploy.containers.manifests import Manifests
@@ -285,3 +285,43 @@ def test_a_client_of_others_learns_the_kinds_and_watches(server, deployer, tmp_p
         for each in deployments.watch(namespace="default", timeout=1)
     ]
     assert seen[0] == ("ADDED", "churn")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "[1]", "{", "users: 7", "- s3cret: [", "current-context: here\n", "\x00\xff"],
+    ids=ascii,
+)
+def test_a_file_that_is_no_kubeconfig_is_told_without_its_lines(tmp_path, text):
+    path = tmp_path / "config"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ClusterError, match="Expected a kubeconfig file") as caught:
+        KubernetesDeployer(kubeconfig=str(path))
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_page_instead_of_an_api_server_is_told(write_kubeconfig, tmp_path):
+    with deploy(lambda rows: rows[:, 0], name="no-cluster", example=[[0.0]]) as other:
+        deployer = KubernetesDeployer(kubeconfig=write_kubeconfig(tmp_path / "c", other.url))
+        with pytest.raises(ClusterError, match="Could not"):
+            deployer.create_deployment("churn", GOOD)
+    with pytest.raises(ClusterError, match="No cluster answers"):
+        deployer.replicas("churn")
+
+
+def test_what_a_cluster_says_cannot_write_into_the_page(deployer, cluster):
+    deployer.create_deployment("churn", GOOD, replicas=1)
+    evil = "<script>alert(1)</script>\x1b[31m\u202e"
+    for path, each in list(cluster.objects.items()):
+        if each["kind"] == "Pod":
+            state = {"waiting": {"reason": "ImagePullBackOff"}}
+            each["status"]["containerStatuses"] = [{"image": evil, "state": state}]
+        if each["kind"] == "ReplicaSet":
+            each["spec"]["template"]["spec"]["containers"][0]["image"] = evil
+        if path == f"{ROOT}/churn":
+            each["status"]["availableReplicas"] = 0
+    shown = [deployer.look("churn"), deployer.history("churn")]
+    for each in shown:
+        assert "<script>" not in each.to_html()
+        assert "\x1b" not in each.to_html() + each.to_text()
+    assert "alert(1)" in shown[0].to_html()

@@ -13,7 +13,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 from starlette.testclient import TestClient
 
-from nbdeploy import ModelMonitor, ModelSerializer, ModelService, PredictionRequest
+from nbdeploy import ModelSerializer, ModelService, PredictionRequest
 from nbdeploy.exceptions import ModelFileNotFoundError, SignatureError, UnfittedModelError
 from nbdeploy.serving.routing import route_from_model
 from nbdeploy.serving.security import OPEN_PATHS
@@ -429,13 +429,3 @@ def test_the_service_runs_under_any_asgi_server_without_its_lifespan(path):
     answer = TestClient(ModelService(path).app).post("/predict", json={"features": [5, 3, 1, 0]})
 
     assert json.loads(answer.content) == {"prediction": [0]}
-
-
-def test_the_counts_of_several_services_add_up(path):
-    monitors = []
-    for number in (1, 2):
-        client = TestClient(ModelService(path).app)
-        for _ in range(number):
-            client.post("/predict", json={"features": [5.1, 3.5, 1.4, 0.2]})
-        monitors.append(ModelMonitor.from_dict(client.get("/stats?snapshot=true").json()))
-    assert ModelMonitor.merged(monitors).get_statistics()["total_predictions"] == 3
