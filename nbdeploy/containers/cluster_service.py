@@ -14,7 +14,7 @@ from nbdeploy.client import Client
 from nbdeploy.containers.cluster_forward import PortForward
 from nbdeploy.containers.cluster_history import RolloutHistory
 from nbdeploy.containers.cluster_rollout import RolloutStatus
-from nbdeploy.containers.cluster_stats import merged_monitor, panel
+from nbdeploy.containers.cluster_stats import merged_monitor, panel, statistics_of
 from nbdeploy.containers.cluster_token import forget_token
 from nbdeploy.containers.kubernetes import KubernetesDeployer
 from nbdeploy.containers.manifests import Manifests
@@ -97,9 +97,7 @@ class ClusterService(ReprMixin):
 
     def stats(self) -> dict[str, Any]:
         """Ask each pod what it counted, and add up; the keys of `ModelMonitor.get_statistics`."""
-        status = self.deployer.look(self.name)
-        statistics = self.monitor.get_statistics()
-        return statistics | {"replicas": {"ready": status.available, "wanted": status.wanted}}
+        return statistics_of(self.monitor, self.deployer.look(self.name))
 
     def status(self, *, timeout: float = 0.0) -> RolloutStatus:
         """Tell how far the rollout is, or wait for it; see `KubernetesDeployer.rollout_status`."""
@@ -133,9 +131,7 @@ class ClusterService(ReprMixin):
 
         return Dashboard(
             self.name,
-            lambda: panel(
-                self.name, self.deployer.rollout_status(self.name, timeout=0), self.stats()
-            ),
+            lambda: panel(self.name, self.deployer.look(self.name), self.monitor),
             reset=self._refuse_reset,
             stop=self.stop,
             is_running=self._is_there,

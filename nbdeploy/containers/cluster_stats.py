@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +14,7 @@ from nbdeploy.exceptions import ClusterError, NbdeployError, UnreachableError
 from nbdeploy.monitoring.dashboard_page import DashboardFacts, dashboard
 from nbdeploy.monitoring.monitor import ModelMonitor
 
-__all__ = ["SNAPSHOT", "merged_monitor", "panel"]
+__all__ = ["SNAPSHOT", "merged_monitor", "panel", "statistics_of"]
 
 #: Where a service tells its counts in the form that adds up.
 SNAPSHOT = "/stats?snapshot=true"
@@ -40,17 +39,19 @@ def merged_monitor(deployer: KubernetesDeployer, name: str, token: str) -> Model
     return ModelMonitor.merged(counted)
 
 
-def panel(name: str, status: RolloutStatus, statistics: Mapping[str, Any]) -> str:
+def statistics_of(monitor: ModelMonitor, status: RolloutStatus) -> dict[str, Any]:
+    """Summarize what all pods counted, and how many there are."""
+    pods = {"ready": status.available, "wanted": status.wanted}
+    return monitor.get_statistics() | {"replicas": pods}
+
+
+def panel(name: str, status: RolloutStatus, monitor: ModelMonitor) -> str:
     """Draw the dashboard of all pods together."""
     facts = DashboardFacts(
         name=name,
         state="ready" if status.done else status.counts,
-        statistics=statistics,
-        moments=[],
-        shares={},
-        predictions=[],
-        drift=[],
-        errors=[],
+        statistics=statistics_of(monitor, status),
+        moments=monitor.timeline(),
         now=time.time(),
     )
     return dashboard(facts)

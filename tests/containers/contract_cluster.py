@@ -260,6 +260,14 @@ class Cluster:
             for key in old[: len(old) - max(wanted - count, 0)]:
                 del self.objects[key]
         mine = [each for each in self.objects.values() if each.get("owner") == path]
+        for each in self.objects.values():
+            if owner_of(each) == meta["uid"]:
+                same = [
+                    one
+                    for one in mine
+                    if one["metadata"]["name"].startswith(each["metadata"]["name"])
+                ]
+                each["status"] = {"replicas": len(same)}
         made["status"] = {
             "observedGeneration": meta["generation"],
             "replicas": len(mine), "updatedReplicas": count,

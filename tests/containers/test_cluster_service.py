@@ -85,6 +85,7 @@ def test_stats_are_asked_from_each_pod_and_added_up(service, pods):
     assert service.monitor.get_statistics()["total_predictions"] == 6
     drawn = service.dashboard().to_html()
     assert "2 of 2" in drawn
+    assert "<svg" in drawn
 
 
 def test_each_connection_goes_to_another_pod(service, pods):
