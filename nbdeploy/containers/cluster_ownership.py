@@ -76,24 +76,21 @@ def restored(
 
 
 def _part(old: Any, live: Any, fields: Any) -> Any:
-    """Keep what is ours, and, unless ``live`` is nothing at all to compare with, what differs."""
-    is_held = isinstance(fields, dict)
-    inside = fields if is_held else {}
-    if isinstance(old, dict) and (old or not is_held):
-        return _of_dict(old, live, inside, is_held=is_held)
-    if isinstance(old, list) and any(key[:2] in ("k:", "v:") for key in inside):
-        return _of_list(old, live, inside)
-    return old if is_held or _differs(old, live) else _NOTHING
-
-
-def _of_dict(old: dict[str, Any], live: Any, inside: dict[str, Any], *, is_held: bool) -> Any:
-    if is_held and not inside:
-        return old  # held as a whole
-    if not is_held and not isinstance(live, dict):
+    """Keep what is held, and, unless there is nothing to compare with, what differs."""
+    if not isinstance(fields, dict):
+        # Whole: a part of a value that the API knows as one would be another value.
         return old if _differs(old, live) else _NOTHING
+    if isinstance(old, dict) and fields:
+        return _of_dict(old, live, fields)
+    if isinstance(old, list) and any(key[:2] in ("k:", "v:") for key in fields):
+        return _of_list(old, live, fields)
+    return old
+
+
+def _of_dict(old: dict[str, Any], live: Any, inside: dict[str, Any]) -> Any:
     kept = {}
     for key, value in old.items():
-        was = live.get(key, _ABSENT) if isinstance(live, dict) else _NOTHING
+        was = live.get(key, _ABSENT) if isinstance(live, dict) else live
         part = _part(value, was, inside.get(f"f:{key}"))
         if part is not _NOTHING:
             kept[key] = part

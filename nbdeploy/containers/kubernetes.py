@@ -272,8 +272,9 @@ class KubernetesDeployer:
         template = template_before(live, self._reader.replica_sets(live))
         held = fields_of(live).get("f:spec", {}).get("f:template", {})
         body = owned(live)
-        spec = {**body.get("spec", {})}
-        spec["template"] = restored(template, live["spec"]["template"], held)
+        spec = {key: each for key, each in body.get("spec", {}).items() if key != "template"}
+        if back := restored(template, live["spec"]["template"], held):
+            spec["template"] = back
         applied = self._send({**body, "spec": spec}, force=force, dry_run=False)
         return masked(applied)
 

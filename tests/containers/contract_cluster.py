@@ -19,6 +19,8 @@ KEYS = {
     "volumeMounts": ("mountPath",), "imagePullSecrets": ("name",),
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
 }  # fmt: skip
+# One value for the API, however much is in it.
+ATOMIC = {"selector", "labelSelector", "podSelector", "scaleTargetRef", "secretKeyRef"}
 POD_DEFAULTS = {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "schedulerName": "default"}
 DEFAULTS = {"progressDeadlineSeconds": 600, "revisionHistoryLimit": 10}
 VALID = set()  # what the validator read already; it takes a tenth of a second
@@ -45,7 +47,7 @@ def keys_of(name, items):
 def flat(value, path=()):
     """Give the fields of an object by their paths, as fieldsV1 writes them."""
     name = path[-1][2:] if path else ""
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and value and name not in ATOMIC:
         found = {}
         for key, child in value.items():
             found |= flat(child, (*path, f"f:{key}"))
@@ -113,6 +115,8 @@ class Cluster:
         fields = {key: each for key, each in flat(body).items() if is_managed(key)}
         old = self.objects.get(path)
         before = flat(old) if old else {}
+        # To apply {} where there is something takes nothing away.
+        fields = {leaf: each for leaf, each in fields.items() if each != {} or leaf in before}
         owners = copy.deepcopy(self.owners.get(path, {}))
         self._resolve(before, fields, owners, who, force=force)
         kept = dict(before)

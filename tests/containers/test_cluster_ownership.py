@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from hypothesis import given
+import json
+
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbdeploy.containers.cluster_ownership import fields_of, holders, owned, restored
@@ -142,3 +145,74 @@ def test_whatever_was_there_is_there_again(old, live):
 @given(OBJECTS)
 def test_of_the_same_nothing_is_taken(same):
     assert restored(same, same, {}) == {}
+
+
+NAMES = st.sampled_from(["a", "b", "c"])
+VARIABLES = st.dictionaries(NAMES, st.sampled_from("123"), min_size=1).map(
+    lambda found: [{"name": name, "value": value} for name, value in found.items()]
+)
+MODELS = st.fixed_dictionaries(
+    {"image": st.sampled_from(["x:1", "x:2"])},
+    optional={"env": VARIABLES, "selector": st.dictionaries(NAMES, NAMES, min_size=1)},
+)
+TEMPLATES = st.dictionaries(NAMES, MODELS, min_size=1, max_size=2).map(
+    lambda found: {"containers": [{"name": name, **each} for name, each in found.items()]}
+)
+SPECS = st.fixed_dictionaries(
+    {"template": TEMPLATES}, optional={"replicas": st.integers(0, 3), "paused": st.booleans()}
+)
+STEPS = st.lists(st.tuples(st.sampled_from(["nbdeploy", "kubectl", "helm"]), SPECS), max_size=4)
+PATH = "/apis/x/v1/namespaces/default/things/churn"
+
+
+def apply(cluster, spec, manager="nbdeploy", *, force=True):
+    body = {"apiVersion": "x/v1", "kind": "Thing", "metadata": {"name": "churn"}, "spec": spec}
+    return cluster.apply(PATH, body, manager, force=force, dry_run=False)
+
+
+def told(live):
+    """What a client sees: the server's own values stay its own."""
+    return json.loads(json.dumps(live))
+
+
+@pytest.fixture(scope="module")
+def make_cluster(contract):
+    def make():
+        cluster = contract.Cluster()
+        cluster._check = lambda made: None  # no schema knows these things
+        return cluster
+
+    return make
+
+
+@settings(max_examples=60)
+@given(first=SPECS, steps=STEPS)
+def test_applying_what_is_ours_again_changes_nothing_whoever_else_was_there(
+    make_cluster, first, steps
+):
+    cluster = make_cluster()
+    apply(cluster, first)
+    for manager, spec in steps:
+        apply(cluster, spec, manager)
+    before = told(cluster.objects[PATH])
+    again = apply(cluster, owned(before).get("spec", {}), force=False)
+    assert told(again) == before
+
+
+@settings(max_examples=60)
+@given(first=SPECS, steps=STEPS, second=SPECS)
+def test_going_back_restores_every_value_that_was_applied(
+    make_cluster, contract, first, steps, second
+):
+    flat = contract.contract_cluster.flat
+    cluster = make_cluster()
+    old = told(apply(cluster, first))["spec"]["template"]
+    for manager, spec in [*steps, ("nbdeploy", second)]:
+        apply(cluster, spec, manager)
+    live = told(cluster.objects[PATH])
+    held = fields_of(live)["f:spec"]["f:template"]
+    template = restored(old, live["spec"]["template"], held)
+    spec = {key: each for key, each in owned(live)["spec"].items() if key != "template"}
+    apply(cluster, {**spec, "template": template} if template else spec)
+    now = flat(cluster.objects[PATH]["spec"]["template"])
+    assert {path: now.get(path) for path in flat(old)} == flat(old)
