@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from nbdeploy.containers.manifests_autoscaling import HpaSpec, hpa_of
-from nbdeploy.containers.manifests_difference import Change, difference, masked, read_objects
+from nbdeploy.containers.manifests_difference import TRACE, Change, difference, masked, read_objects
 from nbdeploy.containers.manifests_page import EXPLAINED, manifests_html
 from nbdeploy.containers.manifests_pod import pod_spec
 from nbdeploy.containers.manifests_resources import Resources
@@ -334,7 +334,7 @@ class Manifests(ReprMixin):
         if self.token is not None:
             # A pod reads its Secret once: with another token there must be other pods.
             seen = hashlib.sha256(f"nbdeploy:{self.name}:{self.token}".encode()).hexdigest()
-            scraped["nbdeploy.org/token"] = seen[:_TOLD]
+            scraped[TRACE] = seen[:_TOLD]
         metadata = {"labels": self._labels(), "annotations": {**scraped, **self.annotations}}
         spec: dict[str, Any] = {
             "revisionHistoryLimit": 5,

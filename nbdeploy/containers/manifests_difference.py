@@ -11,7 +11,10 @@ from typing import Any
 from nbdeploy.display.html import visible
 from nbdeploy.exceptions import ClusterError
 
-__all__ = ["Change", "difference", "masked", "read_objects"]
+__all__ = ["TRACE", "Change", "difference", "masked", "read_objects"]
+
+#: The annotation by which the pods are other ones when the token is.
+TRACE = "nbdeploy.org/token"
 
 _HIDDEN = "•••"
 _CHANGED = "••• (another one)"
@@ -44,8 +47,11 @@ class Change:
 
 
 def masked(made: dict[str, Any]) -> dict[str, Any]:
-    """Copy an object with dots for the values of a Secret."""
+    """Copy an object with dots for the values of a Secret, and for the trace of one."""
     shown = copy.deepcopy(made)
+    annotations = _annotations_of_pods(shown)
+    if TRACE in annotations:
+        annotations[TRACE] = _HIDDEN
     if shown.get("kind") == "Secret":
         for part in ("data", "stringData"):
             if shown.get(part):
@@ -53,6 +59,12 @@ def masked(made: dict[str, Any]) -> dict[str, Any]:
         # What kubectl remembers of an apply holds the values once more.
         shown.get("metadata", {}).pop("annotations", None)
     return shown
+
+
+def _annotations_of_pods(made: dict[str, Any]) -> dict[str, Any]:
+    template = (made.get("spec") or {}).get("template") or {}
+    found: dict[str, Any] = (template.get("metadata") or {}).get("annotations") or {}
+    return found
 
 
 def difference(
