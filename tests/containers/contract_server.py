@@ -186,7 +186,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
         seen, end = {}, time.monotonic() + float(query.get("timeoutSeconds", 1))
-        while time.monotonic() < end:
+        while not seen or time.monotonic() < end:
             with self.cluster.lock:
                 listed = self.cluster.listed(path, query.get("labelSelector"))
                 now = {each["metadata"]["name"]: json.dumps(each) for each in listed}
@@ -197,6 +197,8 @@ class Handler(BaseHTTPRequestHandler):
                 text = now.get(name, seen.get(name))
                 self.wfile.write(f'{{"type": "{kind}", "object": {text}}}\n'.encode())
             seen = now
+            if time.monotonic() >= end:
+                return
             time.sleep(0.02)
 
     do_GET = do_PATCH = do_DELETE = do_POST = _answer
