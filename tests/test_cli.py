@@ -84,6 +84,26 @@ def test_serve_answers_until_it_is_told_to_stop(path):
     assert served.process.returncode == 0
 
 
+def test_serve_records_what_it_is_asked_until_it_is_told_to_stop(path, tmp_path):
+    with Served(path, "--request-log", tmp_path / "logs", "--request-log-redact", "0") as served:
+        served.wait_for("/health/ready", 200)
+        httpx2.post(f"{served.url}/predict", json={"features": X[0].tolist()})
+        served.process.send_signal(signal.SIGTERM)
+        served.process.communicate(timeout=15)
+
+    (file,) = (tmp_path / "logs" / "iris").iterdir()
+    (line,) = file.read_text().splitlines()
+    assert json.loads(line)["rows"] == [X[0, 1:].tolist()]
+    assert json.loads(line)["answer"] == [0]
+
+
+def test_serve_tells_of_a_share_that_is_none(path, tmp_path, capsys):
+    options = ["--port=0", f"--request-log={tmp_path}", "--request-log-sample=5"]
+
+    assert main(["serve", str(path), *options]) == 1
+    assert "sample is 5.0. Expected a share" in capsys.readouterr().err
+
+
 def test_serve_finds_in_the_environment_what_a_platform_cannot_pass(path, monkeypatch):
     monkeypatch.setenv("NBDEPLOY_MODEL", str(path))
     monkeypatch.setenv("NBDEPLOY_HOST", "0.0.0.0")

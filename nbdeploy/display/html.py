@@ -8,7 +8,7 @@ import unicodedata
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["Html", "element", "escape", "fragment", "link", "style", "visible"]
+__all__ = ["Html", "element", "escape", "fragment", "link", "sheet", "style", "visible"]
 
 # What a reader cannot see or what turns the order of the text around it: controls, formats such
 # as marks and overrides of direction, lone surrogates (UTF-8 has none), separators of lines.
@@ -123,7 +123,7 @@ def link(url: str, text: object = None, **attributes: str | None) -> Html:
     return element("a", shown, href=url, target="_blank", rel="noopener", **attributes)
 
 
-def fragment(*children: object, class_: str = "") -> str:
+def fragment(*children: object, class_: str = "", styled: bool = True) -> str:
     """Wrap what one object shows: its root element, with the style that it needs.
 
     Parameters
@@ -132,12 +132,20 @@ def fragment(*children: object, class_: str = "") -> str:
         As in :func:`element`.
     class_
         A class for the root, beside ``nbdeploy``.
+    styled
+        Whether the style goes along; a page of its own has it once.
     """
-    return str(element("div", style("style.css"), *children, class_=f"nbdeploy {class_}".rstrip()))
+    own = style("style.css") if styled else None
+    return str(element("div", own, *children, class_=f"nbdeploy {class_}".rstrip()))
+
+
+def style(name: str) -> Html:
+    """Put one of the style sheets beside this module into an element, see :func:`sheet`."""
+    return Html(f"<style>{sheet(name)}</style>")
 
 
 @cache
-def style(name: str) -> Html:
+def sheet(name: str) -> str:
     """Read one of the style sheets beside this module, without what a reader alone needs.
 
     Parameters
@@ -147,5 +155,4 @@ def style(name: str) -> Html:
     """
     written = files("nbdeploy.display").joinpath(name).read_text(encoding="utf-8")
     without_comments = re.sub(r"/\*.*?\*/", "", written, flags=re.DOTALL)
-    packed = re.sub(r"\s*([{};:,])\s+|\s+(?=[{}])", r"\1", without_comments).strip()
-    return Html(f"<style>{packed}</style>")
+    return re.sub(r"\s*([{};:,])\s+|\s+(?=[{}])", r"\1", without_comments).strip()

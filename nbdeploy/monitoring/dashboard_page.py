@@ -5,15 +5,14 @@ Charts are drawn as SVG by hand: matplotlib takes a hundred times as long and st
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nbdeploy.display import units
 from nbdeploy.display.html import Html, element, fragment, style
 from nbdeploy.display.table import Table
+from nbdeploy.monitoring.dashboard_charts import charts, prediction_bars
 
 if TYPE_CHECKING:
     from nbdeploy.monitoring.drift import DriftRow
@@ -22,11 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DashboardFacts", "dashboard"]
 
-_WIDTH, _HEIGHT = 320, 110
-_LEFT, _TOP, _BOTTOM = 6, 20, 14
-_ERRORS, _DRIFTS, _CLASSES, _BINS = 6, 6, 8, 8
+_ERRORS, _DRIFTS = 6, 6
 _MODEL_RAISED = 500
-_MINUTE = 60
 
 
 @dataclass(frozen=True)
@@ -45,8 +41,6 @@ class DashboardFacts:
         What ``ModelMonitor.timeline`` returns.
     shares
         The share of each version in the traffic.
-    predictions
-        The latest ones.
     drift
         The rows of a `Drift`.
     errors
@@ -60,14 +54,20 @@ class DashboardFacts:
     statistics: Mapping[str, Any]
     moments: Sequence[Moment] = ()
     shares: Mapping[str, float] = field(default_factory=dict)
-    predictions: Sequence[Any] = ()
     drift: Sequence[DriftRow] = ()
     errors: Sequence[RecordedError] = ()
     now: float = 0.0
 
 
-def dashboard(facts: DashboardFacts) -> str:
+def dashboard(facts: DashboardFacts, *, styled: bool = True) -> str:
     """Draw the dashboard of a service.
+
+    Parameters
+    ----------
+    facts
+        What is known of it.
+    styled
+        Whether the style goes along.
 
     Returns
     -------
@@ -86,9 +86,10 @@ def dashboard(facts: DashboardFacts) -> str:
     head = element(
         "div", element("strong", facts.name, class_="nbd-name"), " ", state, class_="nbd-head"
     )
-    parts = [_tiles(facts.statistics), _charts(facts.moments), *_sections(facts)]
-    own = style("dashboard.css")
-    return fragment(own, head, *parts, class_="nbd-card nbd-dashboard")
+    statistics = facts.statistics
+    parts = [_tiles(statistics), charts(facts.moments), _stages(statistics), *_sections(facts)]
+    own = style("dashboard.css") if styled else None
+    return fragment(own, head, *parts, class_="nbd-card nbd-dashboard", styled=styled)
 
 
 def _tiles(statistics: Mapping[str, Any]) -> Html:
@@ -111,91 +112,33 @@ def _tiles(statistics: Mapping[str, Any]) -> Html:
     return element("dl", *drawn, class_="nbd-tiles")
 
 
-def _charts(moments: Sequence[Moment]) -> Html:
-    if not moments:
-        return element("p", "No request in the last five minutes.", class_="nbd-quiet")
-    rates = [[moment.requests for moment in moments], [moment.errors for moment in moments]]
-    latencies: list[list[float | None]] = [
-        [moment.p50 for moment in moments],
-        [moment.p95 for moment in moments],
-        [moment.p99 for moment in moments],
-    ]
-    throughput = _chart("requests/s", ("all", "errors"), rates, units.rate)
-    latency = _chart("latency", ("p50", "p95", "p99"), latencies, units.duration)
-    return element("div", throughput, latency, class_="nbd-charts")
-
-
-def _chart(
-    title: str,
-    names: Sequence[str],
-    lines: Sequence[Sequence[float | None]],
-    written: Callable[[float], str],
-) -> Html:
-    top = max((value for line in lines for value in line if value is not None), default=0.0)
-    drawn = "".join(
-        f'<path class="nbd-line nbd-line-{place}" d="{_path(line, top or 1.0)}"/>'
-        for place, line in enumerate(lines)
-    )
-    legend = element(
-        "div",
-        element("span", title),
-        *(
-            element("span", " ", element("i", class_=f"nbd-key nbd-key-{place}"), name)
-            for place, name in enumerate(names)
-        ),
-        class_="nbd-legend",
-    )
-    last = {name: _last(line) for name, line in zip(names, lines, strict=True)}
-    spoken = ", ".join(
-        f"{name} {written(value)}" for name, value in last.items() if value is not None
-    )
-    minutes = units.age(2.0 * len(lines[0]))
-    svg = Html(
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{title} over the last '
-        f'{minutes}: {spoken}" preserveAspectRatio="none">'
-        f'<line class="nbd-axis" x1="0" x2="{_WIDTH}" y1="{_TOP}" y2="{_TOP}"/>'
-        f'<line class="nbd-axis" x1="0" x2="{_WIDTH}" y1="{_HEIGHT - _BOTTOM}" '
-        f'y2="{_HEIGHT - _BOTTOM}"/>{drawn}</svg>'
-    )
-    scale = element(
-        "div",
-        element("span", f"{minutes} ago"),
-        element("span", f" highest {written(top)} "),
-        element("span", "now"),
-        class_="nbd-scale",
-    )
-    return element("figure", legend, svg, scale)
-
-
-def _path(line: Sequence[float | None], top: float) -> str:
-    """Draw a line that is interrupted where nothing is known."""
-    step = (_WIDTH - 2 * _LEFT) / max(1, len(line) - 1)
-    height = _HEIGHT - _TOP - _BOTTOM
-    drawn = []
-    pen = "M"
-    for place, value in enumerate(line):
-        if value is None:
-            pen = "M"
-            continue
-        x, y = _LEFT + place * step, _HEIGHT - _BOTTOM - height * value / top
-        # A point that stands alone is drawn too.
-        drawn.append(f"{pen}{x:.1f} {y:.1f}" + ("h.1" if pen == "M" else ""))
-        pen = "L"
-    return "".join(drawn)
-
-
-def _last(line: Sequence[float | None]) -> float | None:
-    return next((value for value in reversed(line) if value is not None), None)
+def _stages(statistics: Mapping[str, Any]) -> Html | None:
+    """Say in one line where the time of a request goes."""
+    stages, batches = statistics["stages"], statistics["batch_sizes"]
+    if not stages:
+        return None
+    told = [f"{name} {units.duration(facts['avg_latency'])}" for name, facts in stages.items()]
+    if batches["calls"]:
+        rows = "row" if batches["mean"] == 1 else "rows"
+        told.append(f"{batches['mean']:.3g} {rows} a call of the model")
+    text = f"On average since the start: {', '.join(told)}."
+    return element("p", text, class_="nbd-quiet")
 
 
 def _sections(facts: DashboardFacts) -> list[Html]:
     found = [
         _section("Versions", _versions(facts)),
-        _section("Predictions, the latest", _shares_of(facts.predictions)),
+        _section("Predictions since the start", prediction_bars(_predictions(facts))),
         _section("Drift", _drift(facts.drift)),
         _section("Errors, the latest", _errors(facts)),
     ]
     return [each for each in found if each is not None]
+
+
+def _predictions(facts: DashboardFacts) -> dict[str, Any]:
+    """Give what was predicted, the versions in the order of the table above."""
+    told = facts.statistics["predictions"]
+    return {name: told[name] for name in dict.fromkeys([*facts.shares, *told]) if name in told}
 
 
 def _section(title: str, content: Html | None) -> Html | None:
@@ -225,44 +168,6 @@ def _versions(facts: DashboardFacts) -> Html | None:
         )
     columns = ("version", "traffic", "requests", "errors", "p50", "p95")
     return Table(columns, rows, right=columns[1:], noun="version").element()
-
-
-def _shares_of(predictions: Sequence[Any]) -> Html | None:
-    if not predictions:
-        return None
-    counts = _binned(predictions)
-    most = max(counts.values())
-    bars = [
-        Html(
-            element("span", element("bdi", name), " ")
-            + element(
-                "span",
-                element("span", style=f"width: {count / most:.1%}"),
-                class_="nbd-bar",
-                aria_hidden="true",
-            )
-            + element("span", units.percent(count / len(predictions)), " ")
-        )
-        for name, count in counts.items()
-    ]
-    return element("div", *bars, class_="nbd-bars")
-
-
-def _binned(predictions: Sequence[Any]) -> dict[str, int]:
-    """Count labels, the commonest first, or numbers in bins of equal width."""
-    numbers = [each for each in predictions if type(each) is float and math.isfinite(each)]
-    if len(numbers) == len(predictions) and len(set(numbers)) > _CLASSES:
-        low, high = min(numbers), max(numbers)
-        step = (high - low) / _BINS
-        places = Counter(min(_BINS - 1, int((each - low) / step)) for each in numbers)
-        return {
-            f"{low + place * step:.3g} to {low + (place + 1) * step:.3g}": places[place]
-            for place in range(_BINS)
-        }
-    counts = Counter(map(str, predictions)).most_common()
-    shown = dict(counts[:_CLASSES])
-    rest = sum(count for _, count in counts[_CLASSES:])
-    return {**shown, "others": rest} if rest else shown
 
 
 def _drift(rows: Sequence[DriftRow]) -> Html | None:

@@ -165,10 +165,6 @@ class DriftWindow:
             columns.append(_counted(baseline.predictions, [self._predictions[-self.limit :]]))
         return rows, columns
 
-    def latest_predictions(self, most: int) -> list[Any]:
-        """Return the latest predictions that were kept, at most so many, the oldest first."""
-        return self._predictions[-most:]
-
     def _latest_tables(self) -> list[Any]:
         """Return the tables of the window, those of one form joined; the oldest is cut."""
         oldest = self._added - self.limit

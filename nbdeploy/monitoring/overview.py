@@ -20,6 +20,7 @@ _LATENCIES = {
     "p99": "p99_latency",
     "max": "max_latency",
 }
+_LABELS = 6
 _COLUMNS = ("", "requests", "errors", "error rate", *_LATENCIES)
 
 
@@ -27,7 +28,7 @@ def to_text(statistics: Mapping[str, Any]) -> str:
     """Write what ``ModelMonitor.get_statistics`` returned as lines of text."""
     lines = [_headline(statistics)]
     if statistics["requests"]:
-        lines += [_table(statistics).to_text(), _statuses(statistics)]
+        lines += [_table(statistics).to_text(), _statuses(statistics), *_more(statistics)]
     if "members" in statistics:
         lines.append(_members(statistics).to_text())
     if "quality" in statistics:
@@ -48,7 +49,11 @@ def to_html(statistics: Mapping[str, Any]) -> str:
         element("div", quality_table(statistics["quality"]).element(), class_="nbd-scroll")
         if "quality" in statistics
         else None,
-        element("div", _statuses(statistics), class_="nbd-quiet") if has_requests else None,
+        *(
+            element("div", line, class_="nbd-quiet")
+            for line in (_statuses(statistics), *_more(statistics))
+            if has_requests
+        ),
         element("div", _now(statistics), class_="nbd-quiet"),
         class_="nbd-card",
     )
@@ -92,6 +97,28 @@ def _now(statistics: Mapping[str, Any]) -> str:
 def _statuses(statistics: Mapping[str, Any]) -> str:
     by_status = statistics["by_status"].items()
     return "by status " + "; ".join(f"{status}: {count(number)}" for status, number in by_status)
+
+
+def _more(statistics: Mapping[str, Any]) -> Iterator[str]:
+    """Say what was predicted, where the time goes and what was refused."""
+    for version, told in statistics["predictions"].items():
+        yield f"predicted{f' by {version}' if version else ''} {_predicted(told)}"
+    if statistics["stages"]:
+        stages = statistics["stages"].items()
+        yield "stages " + "; ".join(f"{name}: {duration(of['p50_latency'])}" for name, of in stages)
+    if statistics["rejected"]:
+        reasons = statistics["rejected"].items()
+        yield "rejected " + "; ".join(f"{reason}: {count(number)}" for reason, number in reasons)
+
+
+def _predicted(told: Mapping[str, Any]) -> str:
+    if "shares" in told:
+        shares = list(told["shares"].items())
+        shown = [f"{label}: {percent(share)}" for label, share in shares[:_LABELS]]
+        return "; ".join([*shown, *(["..."] if len(shares) > _LABELS else [])])
+    if told["mean"] is None:
+        return f"{count(told['rows'])} numbers, none of them finite"
+    return f"{told['min']:.4g} to {told['max']:.4g}, {told['mean']:.4g} on average"
 
 
 def _table(statistics: Mapping[str, Any]) -> Table:

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 __all__ = ["OTHER", "PredictionCounts", "bounds_of"]
 
 Value: TypeAlias = str | float | bool
@@ -21,6 +24,7 @@ _LENGTH = 100
 _PER_DOUBLING = 4
 _LEAST = -20 * _PER_DOUBLING
 _MOST = 44 * _PER_DOUBLING
+_TINY = 2.0**-20
 
 
 class PredictionCounts:
@@ -57,11 +61,38 @@ class PredictionCounts:
 
     def add_all(self, values: Sequence[Any]) -> None:
         """Count predictions, one plain value a row; tables and objects are not counted."""
+        if self._are_many_numbers(values):
+            self._add_array(np.array(values))
+            return
         try:
             counted = Counter(values)
         except TypeError:
             counted = Counter(each for each in values if not isinstance(each, (list, dict)))
         self._add(counted)
+
+    def _are_many_numbers(self, values: Sequence[Any]) -> bool:
+        return (
+            len(values) > _LABELS
+            and type(values[0]) is float
+            and set(map(type, values)) == {float}
+            and len(set(values)) > _LABELS
+            and all(map(_is_number, self.labels))
+        )
+
+    def _add_array(self, values: npt.NDArray[np.float64]) -> None:
+        """Count many different numbers: one by one they would take as long as their prediction."""
+        self.rows += len(values)
+        self.count_as_numbers()
+        assert self.buckets is not None
+        finite = values[np.isfinite(values)]
+        if not len(finite):
+            return
+        places, counts = np.unique(_buckets_of(finite), return_counts=True)
+        for place, count in zip(places.tolist(), counts.tolist(), strict=True):
+            self.buckets[place] = self.buckets.get(place, 0) + count
+        self.total += float(finite.sum())
+        self.minimum = min(self.minimum, float(finite.min()))
+        self.maximum = max(self.maximum, float(finite.max()))
 
     def _add(self, counted: Mapping[Any, int]) -> None:
         self.rows += sum(counted.values())
@@ -96,10 +127,10 @@ class PredictionCounts:
     def _fill(self, counted: Mapping[Any, int]) -> None:
         assert self.buckets is not None
         finite = {value: count for value, count in counted.items() if math.isfinite(value)}
-        for value, count in finite.items():
-            place = _bucket_of(value)
-            self.buckets[place] = self.buckets.get(place, 0) + count
         if finite:
+            places = _buckets_of(np.array([float(value) for value in finite])).tolist()
+            for place, count in zip(places, finite.values(), strict=True):
+                self.buckets[place] = self.buckets.get(place, 0) + count
             self.total += math.fsum(value * count for value, count in finite.items())
             self.minimum = min(self.minimum, *finite)
             self.maximum = max(self.maximum, *finite)
@@ -213,20 +244,18 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _bucket_of(value: float) -> int:
+def _buckets_of(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Return 0 for what is next to nothing, and a number of the sign of the value for the rest."""
-    size = abs(value)
-    if size < 2.0 ** (_LEAST / _PER_DOUBLING):
-        return 0
-    place = min(_MOST, math.floor(_PER_DOUBLING * math.log2(size))) - _LEAST + 1
-    return place if value > 0 else -place
+    sizes = np.maximum(np.abs(values), _TINY / 2)
+    steps = np.floor(_PER_DOUBLING * np.log2(sizes)).astype(np.int64)
+    places = np.minimum(_MOST, steps) - _LEAST + 1
+    return np.where(sizes < _TINY, 0, np.where(values > 0, places, -places))
 
 
 def bounds_of(place: int) -> tuple[float, float]:
-    """Return the bounds of a bucket."""
+    """Return the bounds of a bucket; what is below a millionth counts as 0."""
     if place == 0:
-        least = float(2.0 ** (_LEAST / _PER_DOUBLING))
-        return -least, least
+        return 0.0, 0.0
     low = float(2.0 ** ((abs(place) - 1 + _LEAST) / _PER_DOUBLING))
     high = float(2.0 ** ((abs(place) + _LEAST) / _PER_DOUBLING))
     return (low, high) if place > 0 else (-high, -low)

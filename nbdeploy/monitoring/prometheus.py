@@ -6,12 +6,20 @@ has a registry of its own, so a cell that is run again finds no metric of before
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nbdeploy.monitoring.latency import BOUNDS, LatencyHistogram
 from nbdeploy.monitoring.monitor import ModelMonitor
+from nbdeploy.monitoring.prometheus_details import (
+    DETAIL_NAMES,
+    batches_and_stages,
+    cumulative,
+    feedback,
+    predictions,
+    validation_errors,
+    variants,
+)
 from nbdeploy.monitoring.snapshot import Labels
 from nbdeploy.monitoring.statistics import Tally
 
@@ -31,21 +39,11 @@ METRIC_NAMES = (
     "nbdeploy_drift_psi",
     "nbdeploy_drift_pvalue",
     "nbdeploy_model_info",
+    *DETAIL_NAMES,
 )
 """The names of all metrics, for dashboards and rules."""
 
-# Powers of two, which are bounds of the monitor's own buckets: 122 microseconds to 32 seconds.
-_BUCKETS = tuple(2.0**exponent for exponent in range(-13, 6))
 _REQUEST = ("model", "version", "endpoint", "status")
-_REASONS = {
-    "400": "malformed",
-    "404": "unknown",
-    "413": "too_large",
-    "415": "media_type",
-    "422": "invalid_rows",
-    "503": "overloaded",
-    "504": "deadline",
-}
 
 
 @dataclass(frozen=True)
@@ -62,12 +60,15 @@ class ExposedModel:
         Version, digest and library of each that answers.
     waiting
         Requests in the queue.
+    variants
+        Requests of each version since the traffic was parted, while it is.
     """
 
     name: str
     monitor: ModelMonitor
     versions: Sequence[tuple[str, str, str]]
     waiting: int
+    variants: Mapping[str, int] = field(default_factory=dict)
 
 
 def exposition(models: Iterable[ExposedModel], accept: str = "") -> tuple[bytes, str]:
@@ -115,6 +116,16 @@ class _Collector:
         yield from self._moment()
         yield from self._drift()
         yield self._info()
+        names = [model.name for model in self._models]
+        told = dict(zip(names, self._snapshots, strict=True))
+        details = {name: snapshot.details for name, snapshot in told.items()}
+        yield from batches_and_stages(details)
+        yield validation_errors(details)
+        yield from predictions(told)
+        yield feedback(
+            {model.name: model.monitor.attached("quality") or {} for model in self._models}
+        )
+        yield variants({model.name: model.variants for model in self._models})
 
     def _series(self) -> Iterator[tuple[str, Labels, Tally]]:
         for model, snapshot in zip(self._models, self._snapshots, strict=True):
@@ -138,22 +149,19 @@ class _Collector:
             "nbdeploy_rejected", "Requests that were refused.", labels=("model", "reason")
         )
         rows_of: dict[tuple[str, str, str], int] = {}
-        refused: dict[tuple[str, str], int] = {}
         for model, labels, tally in self._series():
             version = labels.version or ""
             values = (model, version, labels.endpoint, labels.status)
-            buckets, seconds = _cumulative(tally.latency)
+            buckets, seconds = cumulative(tally.latency)
             duration.add_metric(values, buckets, seconds)
             requests.add_metric(values, tally.requests)
             place = (model, version, labels.endpoint)
             rows_of[place] = rows_of.get(place, 0) + tally.rows
-            reason = _REASONS.get(labels.status)
-            if reason is not None:
-                refused[model, reason] = refused.get((model, reason), 0) + tally.requests
         for place, count in rows_of.items():
             rows.add_metric(place, count)
-        for where, count in refused.items():
-            rejected.add_metric(where, count)
+        for exposed, snapshot in zip(self._models, self._snapshots, strict=True):
+            for reason, count in snapshot.rejected.items():
+                rejected.add_metric((exposed.name, reason), count)
         yield from (duration, requests, rows, rejected)
 
     def _moment(self) -> Iterator[Metric]:
@@ -207,18 +215,6 @@ class _Collector:
                 facts = {"version": version, "sha256": digest.removeprefix("sha256:")}
                 info.add_metric((model.name,), {**facts, "framework": framework})
         return info
-
-
-def _cumulative(latency: LatencyHistogram) -> tuple[list[tuple[str, float]], float]:
-    """Give the requests up to each bound, and the sum of their seconds."""
-    buckets: list[tuple[str, float]] = []
-    left = dict(sorted(latency.buckets.items()))
-    seen = 0
-    for bound in _BUCKETS:
-        for index in [index for index in left if index < len(BOUNDS) and BOUNDS[index] <= bound]:
-            seen += left.pop(index)
-        buckets.append((repr(bound), seen))
-    return [*buckets, ("+Inf", latency.count)], latency.nanoseconds / 1e9
 
 
 def _drift_rows(monitor: ModelMonitor) -> Sequence[Any]:

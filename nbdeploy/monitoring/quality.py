@@ -50,6 +50,7 @@ class _Rows:
         self.classes = classes
         self.are_amounts = are_amounts
         self.truths = 0
+        self.right = 0
         self.latest: deque[_Judged] = deque(maxlen=QUALITY_ROWS)
         self.known: dict[str, Any] | None = None
 
@@ -116,6 +117,7 @@ class QualityLog:
                 self._versions.popitem(last=False)
             rows.classes = classes or rows.classes
             rows.truths += len(judged)
+            rows.right += sum(row.prediction == row.truth for row in judged)
             rows.latest.extend(judged)
             rows.known = None
 
@@ -126,9 +128,10 @@ class QualityLog:
         -------
         dict or None
             By version: ``truths`` (rows since the start), ``rows`` (the latest, which the rest is
-            over), then of labels ``accuracy``, ``f1`` (the mean over the classes), ``auc`` and
-            ``calibration_error``, of numbers ``rmse``. ``auc`` and ``calibration_error`` are
-            ``None`` unless ``predict_proba`` was asked, and ``auc`` until there are two classes.
+            over), then of labels ``right`` (rows since the start), ``accuracy``, ``f1`` (the mean
+            over the classes), ``auc`` and ``calibration_error``, of numbers ``rmse``. ``auc`` and
+            ``calibration_error`` are ``None`` unless ``predict_proba`` was asked, and ``auc``
+            until there are two classes.
         """
         with self._lock:
             return {name: dict(_known(rows)) for name, rows in self._versions.items()} or None
@@ -174,6 +177,8 @@ def _known(rows: _Rows) -> dict[str, Any]:
     if rows.known is None:
         latest = list(rows.latest)
         counts = {"truths": rows.truths, "rows": len(latest)}
+        if not rows.are_amounts:
+            counts["right"] = rows.right
         measure = _of_numbers if rows.are_amounts else _of_labels
         rows.known = {**counts, **measure(latest, rows.classes)}
     return rows.known

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from nbdeploy.display.html import Html, escape
+from nbdeploy.display.html import Html, escape, sheet
 from nbdeploy.monitoring.dashboard_page import DashboardFacts, dashboard
 
 if TYPE_CHECKING:
@@ -32,10 +32,7 @@ _PAGE = """<!DOCTYPE html>
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
 <link rel="icon" href="data:,">
-<style>
-body {{ margin: 16px; background: Canvas; color: CanvasText; font-family: system-ui, sans-serif; }}
-main {{ max-width: 900px; margin: 0 auto; }}
-</style>
+<style nonce="{nonce}">{style}</style>
 </head>
 <body>
 <main>
@@ -46,6 +43,11 @@ role="status"></span></p>
 <script src="dashboard/refresh.js" nonce="{nonce}"></script>
 </body>
 </html>
+"""
+
+_STYLE = """
+body { margin: 16px; background: Canvas; color: CanvasText; font-family: system-ui, sans-serif; }
+main { max-width: 900px; margin: 0 auto; }
 """
 
 _REFRESH = """"use strict";
@@ -61,7 +63,7 @@ button.addEventListener("click", () => {
 async function refresh() {
   if (!paused && !document.hidden) {
     try {
-      const answer = await fetch("dashboard/panel", { cache: "no-store" });
+      const answer = await fetch("dashboard/panel?bare=true", { cache: "no-store" });
       if (!answer.ok) throw new Error(String(answer.status));
       panel.innerHTML = await answer.text();
       note.textContent = "";
@@ -74,12 +76,11 @@ async function refresh() {
 setTimeout(refresh, 1000);
 """
 
-# Behind a proxy the page shares its origin with a whole Jupyter: a nonce names the script alone.
+# Behind a proxy the page shares its origin with a whole Jupyter: a nonce names what is its own.
 _POLICY = (
-    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'unsafe-inline'; img-src data:; "
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
-_LATEST = 500
 _DRIFT_SECONDS = 10.0
 _judged: WeakKeyDictionary[ModelService, tuple[float, Sequence[DriftRow]]] = WeakKeyDictionary()
 
@@ -96,13 +97,16 @@ def page(request: Request) -> Response:
     """Give the page."""
     nonce = secrets.token_urlsafe(16)
     title = escape(f"{request.app.title} - dashboard")
-    shown = _PAGE.format(title=title, panel=_panel(request.app.state.service), nonce=nonce)
+    style = f"{_STYLE}{sheet('style.css')}{sheet('dashboard.css')}"
+    panel = _panel(request.app.state.service)
+    shown = _PAGE.format(title=title, panel=panel, nonce=nonce, style=style)
     return HTMLResponse(shown, headers={"Content-Security-Policy": _POLICY.format(nonce=nonce)})
 
 
 def panel(request: Request) -> Response:
-    """Give what changes on the page."""
-    return HTMLResponse(_panel(request.app.state.service))
+    """Give what changes on the page; it has the style there, elsewhere it brings its own."""
+    styled = request.query_params.get("bare") != "true"
+    return HTMLResponse(_panel(request.app.state.service, styled=styled))
 
 
 async def script() -> Response:
@@ -119,21 +123,18 @@ def _drift(service: ModelService) -> Sequence[DriftRow]:
     return judged[1]
 
 
-def _panel(service: ModelService) -> Html:
+def _panel(service: ModelService, *, styled: bool = False) -> Html:
     monitor = service.monitor
     _, state = service.health.readiness()
     traffic = service.traffic()
-    route = None if traffic is None else traffic.primary
-    window = None if route is None else route.drift
     facts = DashboardFacts(
         name=service.name,
         state=state,
         statistics=monitor.get_statistics(),
         moments=monitor.timeline(),
         shares={} if traffic is None else traffic.shares,
-        predictions=[] if window is None else window.latest_predictions(_LATEST),
         drift=_drift(service),
         errors=monitor.errors(),
         now=time.time(),
     )
-    return Html(dashboard(facts))
+    return Html(dashboard(facts, styled=styled))

@@ -46,7 +46,15 @@ def _exposed(service: Any) -> Iterator[ExposedModel]:
             monitor=each.monitor,
             versions=list(_versions(each)),
             waiting=each.inference.batcher.stats()["waiting"],
+            variants=_variants(each),
         )
+
+
+def _variants(service: ModelService) -> dict[str, int]:
+    traffic, contest = service.traffic(), service.contest
+    if traffic is None or contest is None or traffic.is_plain:
+        return {}
+    return {name: arm.requests for name, arm in contest.arms().items()}
 
 
 def _versions(service: ModelService) -> Iterator[tuple[str, str, str]]:

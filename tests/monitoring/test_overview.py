@@ -13,6 +13,9 @@ predict               3       1      33.3 %  300 ms  304 ms  390 ms  398 ms  400
 predict_proba         1       0         0 %  100 ms  100 ms  100 ms  100 ms  100 ms
 version 1.0           2       0         0 %  150 ms  150 ms  195 ms  199 ms  200 ms
 by status 422: 1; ok: 3
+predicted 0: 100 %
+predicted by 1.0 0: 100 %
+rejected invalid_rows: 1
 0.4/s in the last minute, 0 in flight, up 10 s"""
 
 
@@ -37,6 +40,14 @@ def monitor():
 
 def test_the_text_is_the_golden_one(monitor):
     assert monitor.to_text() == GOLDEN
+
+
+def test_stages_and_numbers_are_told_in_a_line_each(monitor):
+    monitor.details.add_stages(parse=0.001, predict=0.003)
+    monitor.log_prediction([1], [1.5, 2.5], 0.1, version="2.0")
+    lines = monitor.to_text().splitlines()
+    assert "predicted by 2.0 1.5 to 2.5, 2 on average" in lines
+    assert "stages parse: 1.00 ms; predict: 3.00 ms" in lines
 
 
 def test_a_notebook_gets_the_same_facts_in_both_forms(monitor):

@@ -60,7 +60,7 @@ def test_many_numbers_become_a_histogram_with_the_right_ends_and_mean():
         assert count == pytest.approx(inside, abs=2)
 
 
-@pytest.mark.parametrize("value", [0.0, 1e-12, 1.0, -1.0, 1e9, -3.7e-3, 1e300])
+@pytest.mark.parametrize("value", [0.0, 1.0, -1.0, 1e9, -3.7e-3, 1e300])
 def test_every_number_has_its_bucket(value):
     counts = counts_of(*(float(each) for each in range(40)))
     before = dict(counts.buckets)

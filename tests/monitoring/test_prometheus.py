@@ -14,6 +14,7 @@ from nbdeploy import ModelMonitor
 from nbdeploy.monitoring.grafana import FILES
 from nbdeploy.monitoring.prometheus import METRIC_NAMES, ExposedModel, exposition
 
+LABELS = ("True", "False")
 STRICT = "application/openmetrics-text; version=1.0.0"
 
 
@@ -40,7 +41,7 @@ def monitor():
         fails = number % 50 == 0
         monitor.log_prediction(
             row,
-            1,
+            number % 4 == 0,
             0.001 * (1 + number % 100),
             error="broken" if fails else None,
             version="1.1",
@@ -116,6 +117,51 @@ def test_replicas_are_told_by_state(monitor):
     assert states == {"wanted": [3], "ready": [2]}
 
 
+def test_predictions_are_counters_of_labels_or_a_histogram_of_numbers(models, monitor):
+    samples = told(models)
+    shares = {name: of(samples, "nbdeploy_predictions_total", **{"class": name}) for name in LABELS}
+    assert shares == {"True": [240], "False": [740]}
+
+    numbers = ModelMonitor()
+    values = np.random.default_rng(0).normal(100, 50, 500)
+    for value in values:
+        numbers.log_prediction([1], float(value), 0.01, version="2")
+    for accept in ("", STRICT):
+        samples = told([ExposedModel("price", numbers, (), 0)], accept)
+        below = {
+            float(sample.labels["le"]): sample.value
+            for sample in samples
+            if sample.name == "nbdeploy_prediction_value_bucket"
+        }
+        assert below[0.0] == (values <= 0).sum()
+        assert below[64.0] == (values <= 64).sum()
+        assert below[math.inf] == 500
+
+
+@pytest.mark.parametrize("accept", ["", STRICT])
+def test_stages_batches_validation_errors_feedback_and_variants_are_told(accept):
+    monitor = ModelMonitor()
+    monitor.details.add_stages(parse=0.001, queue=0.002)
+    monitor.details.add_stages(parse=0.1)
+    for rows in (1, 1, 5, 20_000):
+        monitor.details.add_batch(rows)
+    monitor.details.add_validation_error("age", "type")
+    monitor.details.reject("unauthorized")
+    monitor.quality.add("1.0", ["a", "b", "b"], ["a", "b", "a"])
+    monitor.quality.add("2.0", [1.5], [1.0], are_amounts=True)
+    samples = told([ExposedModel("m", monitor, (), 0, {"1.0": 7, "2.0": 3})], accept)
+
+    assert of(samples, "nbdeploy_request_stage_seconds_count", stage="parse") == [2]
+    assert of(samples, "nbdeploy_request_stage_seconds_bucket", stage="parse", le="0.03125") == [1]
+    assert of(samples, "nbdeploy_batch_size_bucket", le="7.0") == [3]
+    assert of(samples, "nbdeploy_batch_size_sum") == [20_007]
+    assert of(samples, "nbdeploy_validation_errors_total", column="age", kind="type") == [1]
+    assert of(samples, "nbdeploy_rejected_total", reason="unauthorized") == [1]
+    right = {each: of(samples, "nbdeploy_feedback_total", correct=each) for each in ("true", "")}
+    assert right == {"true": [2], "": [1]}
+    assert of(samples, "nbdeploy_variant_requests_total", variant="2.0") == [3]
+
+
 def test_every_metric_has_its_name_and_labels_are_bounded(models):
     for number in range(500):
         models[0].monitor.log_prediction([1], 1, 0.01, version=f"v{number}", status=200 + number)
@@ -123,7 +169,10 @@ def test_every_metric_has_its_name_and_labels_are_bounded(models):
 
     families = {re.sub("_(bucket|sum|count)$", "", sample.name) for sample in samples}
     assert families <= set(METRIC_NAMES)
-    assert families | {"nbdeploy_replicas", "nbdeploy_rejected_total"} == set(METRIC_NAMES)
+    # The others are told once there is something to tell; each has a test above.
+    silent = {"replicas", "rejected_total", "request_stage_seconds", "validation_errors_total"}
+    silent |= {"prediction_value", "feedback_total", "variant_requests_total"}
+    assert set(METRIC_NAMES) - families == {f"nbdeploy_{name}" for name in silent}
     for label in ("version", "status"):
         assert len({sample.labels.get(label) for sample in samples}) < 40
 
@@ -138,7 +187,7 @@ def test_dashboard_and_rules_ask_for_metrics_that_there_are(tmp_path):
     asked = [target["expr"] for panel in panels for target in panel["targets"]]
     asked += [rule["expr"] for rule in alerts]
     names = {name for expression in asked for name in re.findall(r"nbdeploy_\w+", expression)}
-    assert {re.sub("_bucket$", "", name) for name in names} == set(METRIC_NAMES)
+    assert {re.sub("_(bucket|sum|count)$", "", name) for name in names} == set(METRIC_NAMES)
     places = [tuple(panel["gridPos"][side] for side in "xy") for panel in panels]
     assert len(set(places)) == len(panels)
     assert all({"summary"} <= set(rule["annotations"]) for rule in alerts)

@@ -79,6 +79,7 @@ def test_without_probabilities_nobody_knows_area_and_calibration():
         "1.0": {
             "truths": 2,
             "rows": 2,
+            "right": 2,
             "accuracy": 1.0,
             "f1": 1.0,
             "auc": None,
@@ -136,6 +137,7 @@ def test_the_feedback_tells_what_was_predicted_and_how_surely():
     assert log.report()["1.0"] == {
         "truths": 2,
         "rows": 2,
+        "right": 2,
         "accuracy": 1.0,
         "f1": 1.0,
         "auc": 1.0,

@@ -24,15 +24,22 @@ def test_it_shows_what_was_asked_and_only_reads(model, where):
                 assert client.get(path).status_code == 401
             client.headers["X-API-Key"] = "s3cret"
             page, panel = client.get("/dashboard"), client.get("/dashboard/panel")
+            bare = client.get("/dashboard/panel", params={"bare": "true"})
             script = client.get("/dashboard/refresh.js")
             assert client.post("/dashboard").status_code == 405
 
+    assert "style=" not in page.text + bare.text
+    assert "<style>" not in page.text + bare.text
+    assert "<style>" in panel.text
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     nonce = policy.split("nonce-")[1].split("'")[0]
     assert f'src="dashboard/refresh.js" nonce="{nonce}"' in page.text
     assert "iris" in panel.text
-    assert panel.text.count("<svg") == 2
+    assert panel.text.count('role="img"') == 3
+    assert "unsafe" not in policy
+    assert f'<style nonce="{nonce}">' in page.text
+    assert "On average since the start: parse" in panel.text
     assert script.headers["content-type"].startswith("text/javascript")
     assert "s3cret" not in page.text
 
