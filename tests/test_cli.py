@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -120,6 +121,35 @@ def test_serve_finds_in_the_environment_what_a_platform_cannot_pass(path, monkey
 
     monkeypatch.setenv("AIP_HTTP_PORT", "8090")
     assert cli._parser().parse_args(["serve"]).port == 8090
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "expected"),
+    [
+        (["serve"], {}, True),
+        (["serve", "model.joblib"], {}, False),
+        (["serve", "--no-token"], {}, False),
+        (["serve"], {"NBDEPLOY_HOST": ""}, False),
+        (["serve"], {"NBDEPLOY_MODEL": ""}, False),
+        (["serve"], {"AIP_HTTP_PORT": "9000"}, False),
+        (["serve"], {"SAGEMAKER_BIND_TO_PORT": "9000"}, False),
+        (["serve"], {"NBDEPLOY_PORT": "8080"}, False),
+    ],
+)
+def test_only_an_image_that_is_asked_for_nothing_else_also_listens_for_sagemaker(
+    words, environment, expected, path, monkeypatch
+):
+    image = {"NBDEPLOY_MODEL": str(path), "NBDEPLOY_HOST": "0.0.0.0", "NBDEPLOY_PORT": "8000"}
+    for name, value in {**image, **environment}.items():
+        monkeypatch.setenv(name, value)
+    seen = []
+    monkeypatch.setattr(
+        cli, "_serve", lambda options: seen.append(cli._is_started_by_sagemaker(options))
+    )
+
+    main(words if environment.get("NBDEPLOY_MODEL") is None else [*words, str(path)])
+
+    assert seen == [expected]
 
 
 def test_serve_in_a_container_refuses_to_start_without_a_token(path, capsys, monkeypatch):
@@ -241,6 +271,20 @@ def test_the_notebooks_say_what_to_install(command, monkeypatch, capsys):
     assert main([command]) == 1
 
     assert "ipykernel, which is not installed here. Run: pip install" in capsys.readouterr().err
+
+
+def test_the_lab_opens_the_index_of_the_course(monkeypatch):
+    started = []
+    monkeypatch.setattr("os.execv", lambda _, command: started.append(command))
+    monkeypatch.setattr("nbdeploy.cli._require_jupyter", lambda: None)
+
+    main(["lab", "--", "--no-browser"])
+
+    (command,) = started
+    folder = next(word for word in command if word.startswith("--ServerApp.root_dir="))
+    page = next(word for word in command if word.startswith("--LabApp.default_url=/lab/tree/"))
+    assert Path(folder.partition("=")[2], page.partition("/lab/tree/")[2]).is_file()
+    assert command[-1] == "--no-browser"
 
 
 def test_the_demo_tells_first_that_it_cannot_write_the_page(tmp_path, capsys):

@@ -17,6 +17,7 @@ from nbdeploy.containers.checked_values import (
     checked_environment,
     checked_image,
     checked_labels,
+    checked_memory,
     checked_port,
     service_name_from,
 )
@@ -148,6 +149,7 @@ class Bundle(BundleVerbs, ReprMixin):
         image = checked_image(default_base_image() if base_image is None else base_image)
         port, labels = checked_port(port), checked_labels(labels)
         environment = checked_environment(environment)
+        memory = None if memory is None else checked_memory(memory)
         made = pack_model(
             model,
             example=example,

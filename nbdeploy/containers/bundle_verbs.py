@@ -84,7 +84,8 @@ class BundleVerbs:
     ) -> Container:
         """Start a container, and wait until it is ready; the image is built first if needed.
 
-        A container of the same name that this started before is replaced.
+        A container of the same name that this started before is replaced. It ends with the kernel:
+        ``compose.yaml`` starts one that stays.
 
         Parameters
         ----------
@@ -102,7 +103,7 @@ class BundleVerbs:
         ContainerError
             If it does not start: the error ends with what it logged.
         """
-        from nbdeploy.containers.container import run_container  # noqa: PLC0415 -- only here
+        from nbdeploy.containers.container_start import run_container  # noqa: PLC0415 -- only here
 
         chosen = engine or find_engine()
         bundle = self._itself()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,14 +9,13 @@ from typing import Any
 from nbdeploy.client import Client
 from nbdeploy.containers.cluster_rollout import RolloutStatus
 from nbdeploy.containers.kubernetes import KubernetesDeployer
+from nbdeploy.containers.remote_monitor import remote_monitor
 from nbdeploy.exceptions import ClusterError, NbdeployError, UnreachableError
 from nbdeploy.monitoring.dashboard_page import DashboardFacts, dashboard
 from nbdeploy.monitoring.monitor import ModelMonitor
 
-__all__ = ["SNAPSHOT", "merged_monitor", "panel", "statistics_of"]
+__all__ = ["merged_monitor", "panel", "statistics_of"]
 
-#: Where a service tells its counts in the form that adds up.
-SNAPSHOT = "/stats?snapshot=true"
 _AT_ONCE = 8
 
 
@@ -36,7 +34,7 @@ def merged_monitor(deployer: KubernetesDeployer, name: str, token: str) -> Model
     if not counted:
         message = f"No pod of {name!r} tells what it counted; they ended meanwhile. Ask again."
         raise ClusterError(message)
-    return ModelMonitor.merged(counted)
+    return counted[0] if len(counted) == 1 else ModelMonitor.merged(counted)
 
 
 def statistics_of(monitor: ModelMonitor, status: RolloutStatus) -> dict[str, Any]:
@@ -63,19 +61,9 @@ def _ask(deployer: KubernetesDeployer, name: str, pod: str, token: str) -> Model
             deployer.port_forward(name, pod=pod) as forward,
             Client(forward.url, token=token) as one,
         ):
-            text = one.page(SNAPSHOT)
-    except UnreachableError:
+            return ModelMonitor.merged([remote_monitor([one])])
+    except (UnreachableError, ClusterError):
         return None  # it ended since it was listed
-    except ClusterError:
-        return None
     except NbdeployError as error:
         message = f"Pod {pod!r} does not tell what it counted: {error}"
-        raise ClusterError(message) from error
-    try:
-        return ModelMonitor.from_dict(json.loads(text))
-    except (ValueError, TypeError, AttributeError) as error:
-        message = (
-            f"Pod {pod!r} tells its figures in another form: its image holds another nbdeploy. "
-            "Build the image again, with the one that is installed here."
-        )
         raise ClusterError(message) from error

@@ -55,12 +55,13 @@ _COUNTS = {
     "type": "object",
     "required": ["format", "uptime", "in_flight", "rates", "window", "series"],
 }
-_SNAPSHOT = {
-    "name": "snapshot",
-    "in": "query",
-    "required": False,
-    "description": "true tells the counts themselves: those of several services can be added up.",
-    "schema": {"type": "boolean"},
+_DRIFT = {
+    "type": "object",
+    "required": ["rows", "notes"],
+    "properties": {
+        "rows": {"type": "array", "items": {"type": "object"}},
+        "notes": {"type": "array", "items": _TEXT},
+    },
 }
 # What it is, under which heading, and the shape of the answer; not ready is told in that shape.
 _READINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -74,7 +75,13 @@ _READINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "/ping": ("Should requests come? As SageMaker, MLflow and vetiver ask it", "Health", _PING),
     "/model/info": ("What is served", "About", _INFO),
-    "/stats": ("What the monitor counted", "About", {"anyOf": [_STATS, _COUNTS]}),
+    "/stats": ("What the monitor counted", "About", _STATS),
+    "/stats/counts": (
+        "The same as counts, which those of other pods add up with",
+        "About",
+        _COUNTS,
+    ),
+    "/stats/drift": ("How far the rows have moved", "About", _DRIFT),
 }
 
 
@@ -116,8 +123,6 @@ def describe_readings(document: dict[str, Any]) -> None:
                 continue
             summary, tag, schema = known
             operation.update(summary=summary, tags=[tag])
-            if path == "/stats":
-                operation["parameters"] = [_SNAPSHOT]
             operation["responses"] = {
                 "200": {"description": "The answer.", "content": _json(schema)},
                 **error_answers(path, ANY_ROUTE if tag == "Health" else READING),

@@ -14,7 +14,8 @@ from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.monitoring.request_lines import Noted
 from nbdeploy.monitoring.request_log import RequestLog, RequestWriter, require_columns
 from nbdeploy.serving.errors import answer_of
-from nbdeploy.serving.routing import Question, Route
+from nbdeploy.serving.question import Question
+from nbdeploy.serving.routing import Route
 
 __all__ = ["RequestRecorder", "record_requests"]
 
