@@ -17,6 +17,10 @@ _WORDS = {
     "InvalidImageName": "the name of the image is none",
     "CrashLoopBackOff": "the container ends again and again: see logs()",
     "OOMKilled": "the container took more memory than its limit: raise memory_limit",
+    "ErrImageNeverPull": "the image cannot be pulled",
+    "RunContainerError": "the container cannot be started: see logs()",
+    "CreateContainerError": "the container cannot be made: see `kubectl describe pod`",
+    "Evicted": "the node had no room left for the pod: raise what it requests",
     "CreateContainerConfigError": "a Secret or ConfigMap that the pod names is not there",
     "Unschedulable": "no node has room for the pod: request less, or add nodes",
 }
@@ -120,10 +124,14 @@ def rollout_of(deployment: dict[str, Any], pods: Iterable[dict[str, Any]]) -> Ro
 
 def _reasons(pod: dict[str, Any]) -> Iterable[str]:
     status = pod.get("status", {})
+    if status.get("reason") in _WORDS:
+        yield f"{status['reason']}: {_WORDS[status['reason']]}."
     for each in status.get("conditions", []):
         if each.get("reason") == "Unschedulable":
             yield f"Unschedulable: {_WORDS['Unschedulable']} ({each.get('message')})."
     for container in status.get("containerStatuses", []):
+        if "running" in container.get("state", {}) and container.get("ready") is False:
+            yield "Starting: a container runs, and does not answer its probes yet."
         states = (container.get("state", {}), container.get("lastState", {}))
         for state in states:
             held = state.get("waiting") or state.get("terminated") or {}

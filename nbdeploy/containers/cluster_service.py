@@ -18,7 +18,7 @@ from nbdeploy.containers.cluster_stats import merged_monitor, panel, statistics_
 from nbdeploy.containers.cluster_token import forget_token
 from nbdeploy.containers.kubernetes import KubernetesDeployer
 from nbdeploy.containers.manifests import Manifests
-from nbdeploy.containers.manifests_difference import Change
+from nbdeploy.containers.manifests_difference import Changes
 from nbdeploy.display.html import Html, element, fragment
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.exceptions import ClusterError, UnreachableError
@@ -335,7 +335,7 @@ class ClusterService(ReprMixin):
         raise ClusterError(message)
 
 
-def diff_service(manifests: Manifests, deployer: KubernetesDeployer | None) -> tuple[Change, ...]:
+def diff_service(manifests: Manifests, deployer: KubernetesDeployer | None) -> Changes:
     """Do what `Manifests.diff` tells of a cluster."""
     manifests, deployer = _placed(manifests, deployer)
     return deployer.diff(manifests.objects())

@@ -14,7 +14,7 @@ from nbdeploy.containers.cluster_logs import logs_of
 from nbdeploy.containers.cluster_objects import NamespaceReader
 from nbdeploy.containers.cluster_ownership import fields_of, holders, owned, restored
 from nbdeploy.containers.cluster_rollout import RolloutStatus
-from nbdeploy.containers.manifests_difference import Change, difference, masked
+from nbdeploy.containers.manifests_difference import Changes, difference, masked, stated
 from nbdeploy.containers.manifests_pod import one_deployment
 from nbdeploy.containers.manifests_values import (
     checked_count,
@@ -43,7 +43,6 @@ _KINDS = (
     ("v1", "Secret"),
     ("v1", "ServiceAccount"),
 )
-_OF_THE_CLUSTER = ("managedFields", "resourceVersion", "uid", "generation", "creationTimestamp")
 
 
 class KubernetesDeployer:
@@ -147,7 +146,7 @@ class KubernetesDeployer:
             applied.append(masked(self._send(each, force=force, dry_run=dry_run)))
         return applied
 
-    def diff(self, objects: Iterable[dict[str, Any]]) -> tuple[Change, ...]:
+    def diff(self, objects: Iterable[dict[str, Any]]) -> Changes:
         r"""Tell what applying these objects would change in the cluster; nothing is changed.
 
         The cluster itself is asked, so that what it fills in is no difference. Fields that somebody
@@ -168,8 +167,8 @@ class KubernetesDeployer:
             path = self._path(each)
             live = self._cluster.find(path, f"read {each['kind']}/{each['metadata']['name']}")
             if live is not None:
-                before.append(_stated(live))
-            after.append(_stated(self._send(each, force=True, dry_run=True)))
+                before.append(stated(live))
+            after.append(stated(self._send(each, force=True, dry_run=True)))
         return difference(before, after)
 
     def rollout_status(
@@ -394,9 +393,3 @@ class KubernetesDeployer:
 
 def _is_ours(made: dict[str, Any]) -> bool:
     return bool(made["metadata"].get("labels", {}).get(_MANAGED_BY) == FIELD_MANAGER)
-
-
-def _stated(live: dict[str, Any]) -> dict[str, Any]:
-    """Copy an object without what the cluster notes about it."""
-    metadata = {key: value for key, value in live["metadata"].items() if key not in _OF_THE_CLUSTER}
-    return {**{key: value for key, value in live.items() if key != "status"}, "metadata": metadata}

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from nbdeploy.containers.manifests_autoscaling import HpaSpec, hpa_of
-from nbdeploy.containers.manifests_difference import TRACE, Change, difference, masked, read_objects
+from nbdeploy.containers.manifests_difference import (
+    TRACE,
+    Changes,
+    difference,
+    masked,
+    read_objects,
+)
 from nbdeploy.containers.manifests_page import EXPLAINED, manifests_html
 from nbdeploy.containers.manifests_pod import pod_spec
 from nbdeploy.containers.manifests_resources import Resources
@@ -214,9 +220,7 @@ class Manifests(ReprMixin):
         draft.replace(target)
         return target
 
-    def diff(
-        self, other: str | os.PathLike[str] | KubernetesDeployer | None = None
-    ) -> tuple[Change, ...]:
+    def diff(self, other: str | os.PathLike[str] | KubernetesDeployer | None = None) -> Changes:
         """Tell what would change, compared to a file of `save` or to a cluster.
 
         Parameters

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nbdeploy.display.html import visible
+from nbdeploy.display.html import element, fragment, visible
+from nbdeploy.display.table import Table
 from nbdeploy.exceptions import ClusterError
 
-__all__ = ["TRACE", "Change", "difference", "masked", "read_objects"]
+__all__ = ["TRACE", "Change", "Changes", "difference", "masked", "read_objects", "stated"]
 
 #: The annotation by which the pods are other ones when the token is.
 TRACE = "nbdeploy.org/token"
 
+_NOTED = ("managedFields", "resourceVersion", "uid", "generation", "creationTimestamp")
 _HIDDEN = "•••"
 _CHANGED = "••• (another one)"
 
@@ -39,11 +41,41 @@ class Change:
     before: Any
     after: Any
 
+    def cells(self) -> tuple[str, str, str, str]:
+        """Write it as a row: the object, where in it, before and after."""
+        if not self.path:
+            return self.of, "", *(("", "new") if self.before is None else ("there", "deleted"))
+        return self.of, self.path, _written(self.before), _written(self.after)
+
     def __str__(self) -> str:
         where = f"{self.of} {self.path}".rstrip()
         if not self.path:
             return visible(f"{where} is {'new' if self.before is None else 'no longer there'}")
         return visible(f"{where}: {self.before!r} -> {self.after!r}")
+
+
+class Changes(tuple[Change, ...]):
+    """Changes, one a line in a notebook; a tuple in every other way."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "\n".join(map(str, self)) or "no difference"
+
+    def to_html(self) -> str:
+        """Draw a table."""
+        if not self:
+            return fragment("No difference.")
+        rows = [each.cells() for each in self]
+        table = Table(("object", "field", "before", "after"), rows, noun="change").element()
+        return fragment(element("div", table, class_="nbd-scroll"))
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        # IPython has a way of its own to show a tuple, which wins over the bundle's text.
+        printer.text(repr(self))
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": self.to_html()}
 
 
 def masked(made: dict[str, Any]) -> dict[str, Any]:
@@ -61,15 +93,19 @@ def masked(made: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def stated(live: dict[str, Any]) -> dict[str, Any]:
+    """Copy an object without what the cluster notes about it."""
+    metadata = {key: value for key, value in live["metadata"].items() if key not in _NOTED}
+    return {**{key: value for key, value in live.items() if key != "status"}, "metadata": metadata}
+
+
 def _annotations_of_pods(made: dict[str, Any]) -> dict[str, Any]:
     template = (made.get("spec") or {}).get("template") or {}
     found: dict[str, Any] = (template.get("metadata") or {}).get("annotations") or {}
     return found
 
 
-def difference(
-    before: Iterable[dict[str, Any]], after: Iterable[dict[str, Any]]
-) -> tuple[Change, ...]:
+def difference(before: Iterable[dict[str, Any]], after: Iterable[dict[str, Any]]) -> Changes:
     """Compare objects by kind and name.
 
     Parameters
@@ -94,7 +130,7 @@ def difference(
         else:
             is_secret = new[name].get("kind") == "Secret"
             changes += _changes(name, old[name], new[name], is_secret=is_secret)
-    return tuple(changes)
+    return Changes(changes)
 
 
 def read_objects(path: Path) -> list[dict[str, Any]]:
@@ -119,6 +155,10 @@ def read_objects(path: Path) -> list[dict[str, Any]]:
         message = f"{str(path)!r} holds no objects of Kubernetes. Expected a file of save()."
         raise ClusterError(message)
     return saved
+
+
+def _written(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def _by_name(objects: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -206,6 +206,11 @@ def test_the_difference_to_a_saved_state_names_what_changes(tmp_path):
     where = "Deployment/churn spec.template.spec.containers[0].image"
     assert f"{where}: 'registry.example/churn:1.1' -> 'registry.example/churn:1.2'" in told
     assert "Ingress/churn is new" in told
+    assert repr(changes).splitlines() == told
+    html = changes.to_html()
+    assert html.count("<tr>") == len(changes) + 1
+    assert "registry.example/churn:1.2" in html
+    assert repr(PLAIN.diff(saved)) == "no difference"
 
 
 @pytest.mark.parametrize("text", ["", "- 1\n", "a: [", "!!python/object/apply:os.getcwd []"])
