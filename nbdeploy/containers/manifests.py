@@ -260,7 +260,8 @@ class Manifests(ReprMixin):
         force
             Take over fields that somebody else set, which otherwise is refused with their names.
         wait
-            Seconds to wait for the rollout, with its progress in the cell.
+            Seconds to wait for the rollout, with its progress in the cell; ``status()`` of the
+            handle tells what came of it.
 
         Returns
         -------

@@ -18,6 +18,7 @@ __all__ = ["TRACE", "Change", "Changes", "difference", "masked", "read_objects",
 TRACE = "nbdeploy.org/token"
 
 _NOTED = ("managedFields", "resourceVersion", "uid", "generation", "creationTimestamp")
+_CONTROLLER = "deployment.kubernetes.io/"
 _HIDDEN = "•••"
 _CHANGED = "••• (another one)"
 
@@ -96,6 +97,11 @@ def masked(made: dict[str, Any]) -> dict[str, Any]:
 def stated(live: dict[str, Any]) -> dict[str, Any]:
     """Copy an object without what the cluster notes about it."""
     metadata = {key: value for key, value in live["metadata"].items() if key not in _NOTED}
+    told = metadata.get("annotations") or {}
+    if kept := {key: value for key, value in told.items() if not key.startswith(_CONTROLLER)}:
+        metadata["annotations"] = kept
+    else:
+        metadata.pop("annotations", None)
     return {**{key: value for key, value in live.items() if key != "status"}, "metadata": metadata}
 
 
