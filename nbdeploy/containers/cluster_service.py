@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from nbdeploy.client import Client
+from nbdeploy.containers.cluster_apply import placed, send
 from nbdeploy.containers.cluster_forward import PortForward
 from nbdeploy.containers.cluster_history import RolloutHistory
 from nbdeploy.containers.cluster_rollout import RolloutStatus
@@ -18,6 +19,7 @@ from nbdeploy.containers.cluster_stats import merged_monitor, panel, statistics_
 from nbdeploy.containers.cluster_token import forget_token
 from nbdeploy.containers.kubernetes import KubernetesDeployer
 from nbdeploy.containers.manifests import Manifests
+from nbdeploy.containers.manifests_autoscaling import policy_named
 from nbdeploy.containers.manifests_difference import Changes
 from nbdeploy.display.html import Html, element, fragment
 from nbdeploy.display.mime import ReprMixin
@@ -69,6 +71,7 @@ class ClusterService(ReprMixin):
         self.namespace = manifests.namespace
         self.manifests = manifests
         self.deployer = deployer
+        self._applied = {_image_of(manifests): manifests}
         self._forward: PortForward | None = None
         self._client: Client | None = None
 
@@ -177,28 +180,27 @@ class ClusterService(ReprMixin):
         *,
         min_replicas: int = 1,
         max_replicas: int = 4,
-        policy: Policy | None = None,
+        policy: Policy | str = "hpa",
         target_cpu: float = 70.0,
     ) -> Manifests:
         """Let the cluster follow the load, by an HPA.
 
         Parameters
         ----------
-        min_replicas, max_replicas, target_cpu
-            The bounds, and the CPU in percent of what a pod requests.
+        min_replicas, max_replicas
+            The bounds.
         policy
-            A policy of `nbdeploy.scaling` with numbers of its own, in place of those.
+            ``"hpa"``, ``"threshold"``, ``"concurrency"``, or a policy of `nbdeploy.scaling` with
+            numbers of its own.
+        target_cpu
+            For the policies of CPU, in percent of what a pod requests.
 
         Returns
         -------
         Manifests
             What was applied, with notes on what an HPA cannot express.
         """
-        from nbdeploy.scaling.hpa import HpaPolicy  # noqa: PLC0415 -- only here
-
-        chosen = policy or HpaPolicy(
-            target=target_cpu, min_replicas=min_replicas, max_replicas=max_replicas
-        )
+        chosen = policy_named(policy, min_replicas, max_replicas, target_cpu)
         self._change(replace(self.manifests, autoscale=chosen))
         return self.manifests
 
@@ -221,10 +223,7 @@ class ClusterService(ReprMixin):
         self.deployer.rollback(self.name)
         current = next((each for each in self.history() if each.is_current), None)
         if current is not None:
-            with suppress(ClusterError):  # an image of others, which no Manifests would take
-                self.manifests = replace(
-                    self.manifests, image=current.image, version=_tag(current.image), digest=None
-                )
+            self._take_note_of(current.image)
         return self.status(timeout=300.0)
 
     def wait(self) -> None:
@@ -312,8 +311,18 @@ class ClusterService(ReprMixin):
             raise
 
     def _change(self, manifests: Manifests) -> None:
-        _send(manifests, self.deployer, force=False)
+        send(manifests, self.deployer, force=False)
         self.manifests = manifests
+        self._applied[_image_of(manifests)] = manifests
+
+    def _take_note_of(self, image: str) -> None:
+        """Know what runs after a way back, so that the next change is no rollout beside it."""
+        now, known = self.manifests, self._applied.get(image)
+        if known is not None:
+            self.manifests = replace(known, autoscale=now.autoscale, replicas=now.replicas)
+            return
+        with suppress(ClusterError):  # an image of others, which no Manifests would take
+            self.manifests = replace(now, image=image, version=_tag(image), digest=None)
 
     def _signature(self) -> Signature:
         if self.manifests.signature is None:
@@ -337,7 +346,7 @@ class ClusterService(ReprMixin):
 
 def diff_service(manifests: Manifests, deployer: KubernetesDeployer | None) -> Changes:
     """Do what `Manifests.diff` tells of a cluster."""
-    manifests, deployer = _placed(manifests, deployer)
+    manifests, deployer = placed(manifests, deployer)
     return deployer.diff(manifests.objects())
 
 
@@ -345,47 +354,18 @@ def apply_service(
     manifests: Manifests, deployer: KubernetesDeployer | None, *, force: bool, wait: float
 ) -> ClusterService:
     """Do what `Manifests.apply` tells."""
-    manifests, deployer = _placed(manifests, deployer)
-    _send(manifests, deployer, force=force)
+    manifests, deployer = placed(manifests, deployer)
+    send(manifests, deployer, force=force)
     service = ClusterService(manifests, deployer)
     if wait > 0:
         service.status(timeout=wait)
     return service
 
 
-def _placed(
-    manifests: Manifests, deployer: KubernetesDeployer | None
-) -> tuple[Manifests, KubernetesDeployer]:
-    """Agree on one namespace: what the objects say, unless that is the default."""
-    namespace = manifests.namespace
-    chosen = deployer or KubernetesDeployer(namespace=namespace)
-    if deployer is not None and manifests.namespace == "default":
-        manifests = replace(manifests, namespace=deployer.namespace)
-    elif chosen.namespace != namespace:
-        chosen = chosen.in_namespace(namespace)
-    return manifests, chosen
-
-
-def _send(manifests: Manifests, deployer: KubernetesDeployer, *, force: bool) -> None:
-    """Try all without effect, send all, and delete what an earlier set had and this one has not."""
-    objects = manifests.objects()
-    takes_back = manifests.autoscale is None and deployer.has_own_autoscaler(manifests.name)
-    deployer.apply(objects, force=force or takes_back, dry_run=True)
-    kinds = [each["kind"] for each in objects]
-    if takes_back:
-        # The number of pods is the HPA's; with it gone it is nobody's, and may be taken.
-        deployer.delete_others(manifests.name, [*kinds, *_ALL_BUT_HPA])
-        deployer.scale(manifests.name, manifests.replicas, force=True)
-    deployer.apply(objects, force=force)
-    deployer.delete_others(manifests.name, kinds)
-
-
-_ALL_BUT_HPA = (
-    "ServiceMonitor", "Ingress", "PodDisruptionBudget", "NetworkPolicy", "Service", "Deployment",
-    "Secret", "ServiceAccount",
-)  # fmt: skip
-
-
 def _tag(image: str) -> str:
     name = image.partition("@")[0]
     return name.rpartition("/")[2].partition(":")[2] or "unknown"
+
+
+def _image_of(manifests: Manifests) -> str:
+    return manifests.image if manifests.digest is None else f"{manifests.image}@{manifests.digest}"

@@ -30,6 +30,7 @@ from nbdeploy.containers.manifests_values import (
     checked_name,
     checked_port,
     checked_token,
+    checked_type,
     label_value_from,
 )
 from nbdeploy.display.mime import ReprMixin
@@ -133,6 +134,9 @@ class Manifests(ReprMixin):
         # Below 1024 the container would need a right that it has not.
         checked_port(self.port, least=1024)
         checked_count(self.drain, "drain", most=_LONGEST_DRAIN)
+        checked_type(self.version, "version", str | None, "text such as '1.1'")
+        checked_type(self.resources, "resources", Resources, "Resources(cpu='500m', ...)")
+        checked_type(self.service_monitor, "service_monitor", bool, "True or False")
         checked_environment(self.env)
         checked_annotations(self.annotations)
         if self.token is not None:

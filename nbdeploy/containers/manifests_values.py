@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from types import UnionType
 from typing import NoReturn
 
 from nbdeploy.containers.checked_values import IMAGE, SECRETS, VARIABLE
@@ -24,6 +25,7 @@ __all__ = [
     "checked_quantity",
     "checked_seconds",
     "checked_token",
+    "checked_type",
     "has_registry",
     "label_value_from",
 ]
@@ -200,6 +202,12 @@ def checked_annotations(values: Mapping[str, str]) -> dict[str, str]:
     if size > _MOST_ANNOTATIONS:
         _refuse("annotations", f"{size} bytes", f"at most {_MOST_ANNOTATIONS} bytes in all")
     return dict(values)
+
+
+def checked_type(value: object, what: str, kind: type | UnionType, expected: str) -> None:
+    """Raise `ClusterError` if a value is of another type."""
+    if not isinstance(value, kind):
+        _refuse(what, value, expected)
 
 
 def checked_token(value: object) -> str:

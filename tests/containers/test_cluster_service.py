@@ -121,6 +121,11 @@ def test_scale_ends_autoscaling_and_autoscale_keeps_the_pods(service, deployer):
     made = service.autoscale(policy=ThresholdPolicy(min_replicas=1, max_replicas=5))
     assert "HorizontalPodAutoscaler" in [each["kind"] for each in made.objects()]
     assert deployer.replicas("iris") == 3
+    for named in ("hpa", "threshold", "concurrency"):
+        made = service.autoscale(policy=named, min_replicas=2)
+        assert made.autoscale.min_replicas == 2
+    with pytest.raises(ClusterError, match="autoscale 'fast'"):
+        service.autoscale(policy="fast")
     assert service.scale(2) == 2
     assert not deployer.has_own_autoscaler("iris")
     assert deployer.replicas("iris") == 2
@@ -134,6 +139,8 @@ def test_a_rollout_and_a_rollback_are_the_clusters(service, deployer):
     # Sizing afterwards does not bring the image back that was left.
     service.scale(3)
     assert deployer.history("iris")[0].image == IMAGE
+    # And it is no rollout: the pods that run stay.
+    assert [each.number for each in deployer.history("iris")] == [3, 2]
 
 
 def test_no_pod_is_told_with_the_reason(service, cluster):

@@ -13,6 +13,7 @@ from nbdeploy.containers.manifests import Manifests
 from nbdeploy.display import progress
 from nbdeploy.exceptions import ClusterError, UnreachableError
 from nbdeploy.scaling.autoscaler import AutoScaler
+from nbdeploy.scaling.hpa import HpaPolicy
 
 TOKEN = "a-token-that-nobody-shall-see"
 ROOT = "/apis/apps/v1/namespaces/default/deployments"
@@ -325,3 +326,26 @@ def test_what_a_cluster_says_cannot_write_into_the_page(deployer, cluster):
         assert "<script>" not in each.to_html()
         assert "\x1b" not in each.to_html() + each.to_text()
     assert "alert(1)" in shown[0].to_html()
+
+
+def test_leaving_the_hpa_is_all_or_nothing_too(deployer, cluster):
+    made = Manifests(name="churn", image=GOOD, autoscale=HpaPolicy(min_replicas=2))
+    made.apply(deployer).close()
+    leaf = ("f:spec", "f:progressDeadlineSeconds")
+    cluster.update(f"{ROOT}/churn", leaf, 7, "kubectl")
+    before = dict(cluster.objects)
+    fixed = replace(made, autoscale=None, replicas=3)
+    with pytest.raises(ClusterError, match=r"progressDeadlineSeconds.*kubectl"):
+        fixed.apply(deployer)
+    assert cluster.objects == before
+    fixed.apply(deployer, force=True).close()
+    assert deployer.replicas("churn") == 3
+    assert not deployer.has_own_autoscaler("churn")
+
+
+def test_an_hpa_whose_deployment_somebody_deleted_is_no_obstacle(deployer, cluster):
+    made = Manifests(name="churn", image=GOOD, autoscale=HpaPolicy(min_replicas=2))
+    made.apply(deployer).close()
+    cluster.delete(f"{ROOT}/churn")
+    replace(made, autoscale=None, replicas=3).apply(deployer).close()
+    assert deployer.replicas("churn") == 3

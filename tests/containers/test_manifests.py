@@ -251,6 +251,10 @@ REFUSED = {
     "host": ["", "Example.org", "a..b", "*", "a b", "x" * 254, "http://a.example"],
     "pull_secret": ["", "A", "a/b"],
     "tls_secret": ["valid-but-without-host"],
+    "autoscale": ["hpa", True, {}, HpaPolicy],
+    "version": [1.1, 3],
+    "resources": [None, "256Mi"],
+    "service_monitor": ["yes", None],
 }  # fmt: skip
 
 
