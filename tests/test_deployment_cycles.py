@@ -45,5 +45,7 @@ def test_deploying_and_stopping_leaves_no_thread_no_file_and_no_memory(model, cy
         cycle(number)
     threads_after, files_after, memory_after = used()
 
-    assert (threads_after, files_after) == (threads, files)
+    # Those of tests before may end meanwhile.
+    assert threads_after <= threads
+    assert files_after <= files
     assert memory_after - memory < 20_000_000

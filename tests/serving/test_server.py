@@ -458,7 +458,9 @@ def assert_no_leak(cycles):
     for _ in range(cycles):
         cycle()
     threads_after, files_after, memory_after = used()
-    assert (threads_after, files_after) == (threads, files)
+    # Those of tests before may end meanwhile.
+    assert threads_after <= threads
+    assert files_after <= files
     assert memory_after - memory < 20_000_000
 
 
