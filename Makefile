@@ -46,6 +46,7 @@ bench: $(VENV)/.for-test
 	$(BIN)/python benchmarks/formats.py $(filter --write,$(BENCH))
 	$(BIN)/python benchmarks/profile_request.py $(filter --write,$(BENCH))
 	$(BIN)/python benchmarks/ensemble.py
+	$(BIN)/python benchmarks/dashboard.py $(filter --write,$(BENCH))
 
 bench-peers: $(VENV)/.for-test
 	$(BIN)/python benchmarks/peers.py $(BENCH)

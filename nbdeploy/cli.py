@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     lab = commands.add_parser(
         "lab",
         help="open the notebooks in JupyterLab",
-        description="Open the notebooks in JupyterLab, in the browser.",
+        description="Open the index of the notebooks in JupyterLab, in the browser.",
     )
     lab.add_argument(
         "jupyter", nargs="*", metavar="OPTION", help="passed on to jupyter lab (after --)"
@@ -151,6 +151,7 @@ def _add_serve(commands: Any) -> None:
         metavar="NAME",
         help="a Host name that callers may use while there is no token; repeatable",
     )
+    _add_request_log(serve)
     serve.add_argument(
         "--ssl-certfile", metavar="FILE", help="certificate (PEM): speak https and nothing else"
     )
@@ -158,6 +159,45 @@ def _add_serve(commands: Any) -> None:
         "--ssl-keyfile", metavar="FILE", help="its key (PEM), unless the certificate's file has it"
     )
     serve.set_defaults(run=_serve)
+
+
+def _add_request_log(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--request-log",
+        metavar="FOLDER",
+        default=os.environ.get("NBDEPLOY_REQUEST_LOG"),
+        help="record requests and answers here, one JSON object a line, at most 100 MB "
+        "(default: NBDEPLOY_REQUEST_LOG)",
+    )
+    serve.add_argument(
+        "--request-log-sample",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="the share of the requests that is recorded (default: all)",
+    )
+    serve.add_argument(
+        "--request-log-redact",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="a column whose cells are not recorded; repeatable",
+    )
+
+
+def _request_log(options: argparse.Namespace) -> Any:
+    if not options.request_log:
+        return None
+    from nbdeploy.monitoring.request_log import RequestLog  # noqa: PLC0415 -- who serves only
+
+    try:
+        return RequestLog(
+            options.request_log,
+            sample=options.request_log_sample,
+            redact=options.request_log_redact,
+        )
+    except ValueError as error:
+        raise ServingError(str(error)) from None
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -187,6 +227,7 @@ def _serve(options: argparse.Namespace) -> int:
         token=None if options.no_token else "auto",
         allowed_hosts=options.allowed_host,
         load=False,
+        request_log=_request_log(options),
     )
     config = uvicorn.Config(
         service.app,
@@ -281,7 +322,11 @@ def _lab(options: argparse.Namespace) -> int:
     from nbdeploy.teach.demo import notebooks_folder  # noqa: PLC0415 -- as above
 
     _require_jupyter()
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebooks_folder()}"]
+    command = [
+        *(sys.executable, "-m", "jupyterlab"),
+        f"--ServerApp.root_dir={notebooks_folder()}",
+        "--LabApp.default_url=/lab/tree/index.ipynb",
+    ]
     os.execv(sys.executable, [*command, *options.jupyter])  # noqa: S606 -- becomes JupyterLab
 
 

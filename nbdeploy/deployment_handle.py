@@ -341,7 +341,10 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
     def _show(self, *notes: str) -> None:
         self._notes = notes
         self._server.pin_to_current_cell()
-        self._shown_in = show(self._card())
+        # A cell that deploys several shows the first one whole, and of the others what differs.
+        cells = {each._shown_in for each in live.values()} - {None}
+        is_another = current_cell() in cells
+        self._shown_in = show(self._card().brief() if is_another else self._card())
 
     def _caller(self) -> Client:
         self._require_running()

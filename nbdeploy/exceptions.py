@@ -32,6 +32,9 @@ in brackets, so code that already catches that one keeps working. No error knows
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 __all__ = [
@@ -62,8 +65,49 @@ __all__ = [
 ]
 
 
+_HERE = str(Path(__file__).parent)
+
+
 class NbdeployError(Exception):
-    """Any error that nbdeploy raises on purpose."""
+    """Any error that nbdeploy raises on purpose.
+
+    A notebook shows the lines of the caller and the message, without those of nbdeploy itself;
+    all of them after ``%xmode Verbose``, and outside of notebooks.
+    """
+
+    _shows_cause = False
+
+    def _render_traceback_(self) -> list[str]:
+        """Write what IPython shows, which asks for this."""
+        formatter = sys.modules["IPython"].get_ipython().InteractiveTB
+        whole = self.__traceback__
+        own = None if formatter.mode == "Verbose" else _lines_of_the_caller(whole)
+        if own is None:
+            lines: list[str] = formatter.structured_traceback(type(self), self, whole)
+            return lines
+        chain = self.__cause__, self.__context__, self.__suppress_context__
+        try:
+            if not self._shows_cause:
+                self.__cause__ = self.__context__ = None
+            lines = formatter.structured_traceback(type(self), self, own)
+        finally:
+            self.__cause__, self.__context__, self.__suppress_context__ = chain
+        return lines
+
+
+def _lines_of_the_caller(whole: TracebackType | None) -> TracebackType | None:
+    """Copy a traceback up to where it enters nbdeploy; ``None`` if nothing would be left."""
+    frames = []
+    at = whole
+    while at is not None and not at.tb_frame.f_code.co_filename.startswith(_HERE):
+        frames.append(at)
+        at = at.tb_next
+    if at is None or len(frames) < 2:  # noqa: PLR2004 -- the first one is IPython's
+        return None
+    shown: TracebackType | None = None
+    for each in reversed(frames):
+        shown = TracebackType(shown, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return shown
 
 
 class ModelFileError(NbdeployError):
@@ -213,6 +257,8 @@ class StoppedError(ServingError):
 
 class PredictionError(ServingError):
     """The model itself raised; its own error is the ``__cause__`` where it is known."""
+
+    _shows_cause = True
 
 
 class RehearsalError(ServingError):

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -82,6 +83,26 @@ def test_serve_answers_until_it_is_told_to_stop(path):
     assert "Traceback" not in said
     # An engine of containers takes anything but 0 for a failure.
     assert served.process.returncode == 0
+
+
+def test_serve_records_what_it_is_asked_until_it_is_told_to_stop(path, tmp_path):
+    with Served(path, "--request-log", tmp_path / "logs", "--request-log-redact", "0") as served:
+        served.wait_for("/health/ready", 200)
+        httpx2.post(f"{served.url}/predict", json={"features": X[0].tolist()})
+        served.process.send_signal(signal.SIGTERM)
+        served.process.communicate(timeout=15)
+
+    (file,) = (tmp_path / "logs" / "iris").iterdir()
+    (line,) = file.read_text().splitlines()
+    assert json.loads(line)["rows"] == [X[0, 1:].tolist()]
+    assert json.loads(line)["answer"] == [0]
+
+
+def test_serve_tells_of_a_share_that_is_none(path, tmp_path, capsys):
+    options = ["--port=0", f"--request-log={tmp_path}", "--request-log-sample=5"]
+
+    assert main(["serve", str(path), *options]) == 1
+    assert "sample is 5.0. Expected a share" in capsys.readouterr().err
 
 
 def test_serve_finds_in_the_environment_what_a_platform_cannot_pass(path, monkeypatch):
@@ -250,6 +271,20 @@ def test_the_notebooks_say_what_to_install(command, monkeypatch, capsys):
     assert main([command]) == 1
 
     assert "ipykernel, which is not installed here. Run: pip install" in capsys.readouterr().err
+
+
+def test_the_lab_opens_the_index_of_the_course(monkeypatch):
+    started = []
+    monkeypatch.setattr("os.execv", lambda _, command: started.append(command))
+    monkeypatch.setattr("nbdeploy.cli._require_jupyter", lambda: None)
+
+    main(["lab", "--", "--no-browser"])
+
+    (command,) = started
+    folder = next(word for word in command if word.startswith("--ServerApp.root_dir="))
+    page = next(word for word in command if word.startswith("--LabApp.default_url=/lab/tree/"))
+    assert Path(folder.partition("=")[2], page.partition("/lab/tree/")[2]).is_file()
+    assert command[-1] == "--no-browser"
 
 
 def test_the_demo_tells_first_that_it_cannot_write_the_page(tmp_path, capsys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from nbdeploy.display.html import Html, element, escape, fragment, link, visible
@@ -91,6 +91,10 @@ class ServiceCard(ReprMixin):
 
     def __repr__(self) -> str:
         return f"<ServiceCard {self.name!r} {self.state}>"
+
+    def brief(self) -> ServiceCard:
+        """Leave out what a row looks like and how to call it: another card says that above."""
+        return replace(self, methods=(), schema=(), curl="", other_calls=())
 
     def to_text(self) -> str:
         """Write the facts that stay the same from run to run: no port, time or address."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nbdeploy.display import units
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
-from nbdeploy.exceptions import ServingError
+from nbdeploy.exceptions import DeadlineError, ServingError
 
 if TYPE_CHECKING:
     from nbdeploy.monitoring.alert_verbs import AlertVerbs
@@ -162,6 +162,7 @@ class Alert(ReprMixin):
         self._then = then
         self._since = 0.0
         self._events: deque[AlertEvent] = deque(maxlen=_REMEMBERED)
+        self._told = threading.Condition()
 
     @property
     def events(self) -> list[AlertEvent]:
@@ -171,6 +172,34 @@ class Alert(ReprMixin):
     def stop(self) -> None:
         """Look no more."""
         self.is_stopped = True
+
+    def wait(self, timeout: float = 60.0) -> AlertEvent:
+        """Wait until it fires; at once when it already does.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait at most.
+
+        Returns
+        -------
+        AlertEvent
+            What it told.
+
+        Raises
+        ------
+        DeadlineError
+            If it did not fire in time.
+        """
+        with self._told:
+            if not self._told.wait_for(lambda: self.state == "firing", timeout):
+                message = (
+                    f"The alert {self.when!r} did not fire within {timeout:g} s: it is "
+                    f"{'stopped' if self.is_stopped else self.state}. stats() and drift() have "
+                    "the numbers that it looks at."
+                )
+                raise DeadlineError(message)
+            return next(event for event in reversed(self._events) if event.state == "firing")
 
     def look(self, value: float | None, *, now: float, wall_time: float) -> AlertEvent | None:
         """Take in what was found; give what shall be told.
@@ -184,15 +213,16 @@ class Alert(ReprMixin):
         wall_time
             Seconds since 1970.
         """
-        if not self.condition.holds(value):
-            was_firing, self.state = self.state == "firing", "quiet"
-            return self._tell("recovered", value, wall_time) if was_firing else None
-        if self.state == "quiet":
-            self.state, self._since = "pending", now
-        if self.state == "pending" and now - self._since >= self.condition.seconds:
-            self.state = "firing"
-            return self._tell("firing", value, wall_time)
-        return None
+        with self._told:
+            if not self.condition.holds(value):
+                was_firing, self.state = self.state == "firing", "quiet"
+                return self._tell("recovered", value, wall_time) if was_firing else None
+            if self.state == "quiet":
+                self.state, self._since = "pending", now
+            if self.state == "pending" and now - self._since >= self.condition.seconds:
+                self.state = "firing"
+                return self._tell("firing", value, wall_time)
+            return None
 
     def call(self, event: AlertEvent) -> None:
         """Call the callback; what it raises is logged."""
@@ -206,6 +236,7 @@ class Alert(ReprMixin):
     ) -> AlertEvent:
         event = AlertEvent(self.when, state, value, wall_time)
         self._events.append(event)
+        self._told.notify_all()
         return event
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nbdeploy.display.html import element, fragment
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.teach.markup import as_html
-from nbdeploy.teach.progress import PROGRESS
+from nbdeploy.teach.records import PROGRESS
 from nbdeploy.teach.steps import find_step
 
 __all__ = ["Hint", "hint"]

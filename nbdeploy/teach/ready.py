@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import socket
 import sys
-import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,14 +14,26 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import disk_usage
-from typing import Literal
 from urllib.request import getproxies, proxy_bypass
 
 from nbdeploy.display.html import Html, element, fragment
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
 from nbdeploy.machine import machine_cpus, memory_limit, usable_cpus
+from nbdeploy.models.trust import config_folder
+from nbdeploy.registry.version_control import VARIABLE
+from nbdeploy.teach.finding import Finding
 from nbdeploy.teach.markup import as_html
+from nbdeploy.teach.surroundings import (
+    clock_finding,
+    encoding_finding,
+    kernel_finding,
+    neighbour_finding,
+    open_files_finding,
+    registry_findings,
+    settings_finding,
+    write_once,
+)
 
 __all__ = ["Finding", "Readiness", "ready_check"]
 
@@ -37,28 +50,6 @@ _LIBRARIES = {
     "uvicorn": "uvicorn",
     "matplotlib": "matplotlib",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Parameters
-    ----------
-    name
-        What it is.
-    found
-        What there is.
-    status
-        ``"ok"``; ``"warning"``: the lessons work, with a limit; ``"problem"``: they do not.
-    cure
-        What to do about it; empty when it is ok.
-    """
-
-    name: str
-    found: str
-    status: Literal["ok", "warning", "problem"] = "ok"
-    cure: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -144,10 +135,16 @@ def ready_check(folder: str | os.PathLike[str] = ".") -> Readiness:
             packages_finding(),
             libraries_finding(_LIBRARIES),
             port_finding(),
-            folder_finding(Path(folder)),
+            *_folder_findings(Path(folder)),
+            *registry_findings(os.environ.get(VARIABLE, "")),
+            settings_finding(config_folder()),
+            encoding_finding(locale.getpreferredencoding(do_setlocale=False)),
+            *open_files_finding(_most_open_files()),
             cpu_finding(usable_cpus(), machine_cpus()),
             memory_finding(memory_limit()),
             notebook_finding(in_kernel="ipykernel" in sys.modules),
+            *_kernel_findings(in_kernel="ipykernel" in sys.modules),
+            *_neighbour_findings(),
             *proxy_findings(getproxies()),
             browser_finding(os.environ, has_proxy=find_spec("jupyter_server_proxy") is not None),
         )
@@ -226,19 +223,55 @@ def port_finding() -> Finding:
 
 def folder_finding(folder: Path) -> Finding:
     """Write a file, rename it, delete it."""
+    return _folder_findings(folder)[0]
+
+
+def _folder_findings(folder: Path) -> tuple[Finding, ...]:
     try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".ready") as inside:
-            part = Path(inside, "part")
-            part.write_bytes(b"ready")
-            part.replace(Path(inside, "whole"))
+        written, cure = write_once(folder)
         free = disk_usage(folder).free
     except OSError as error:
         cure = "Open the notebooks from a folder that is yours, for example your home folder."
-        return Finding("Folder", f"cannot write: {error.strerror}", "problem", cure)
+        return (Finding("Folder", f"cannot write: {error.strerror}", "problem", cure),)
+    if cure:
+        return (Finding("Folder", "cannot write: the disk is full", "problem", cure),)
+    clock = clock_finding(time.time(), written)
     if free < _LEAST_DISK:
         found = f"writable, but only {free // (1 << 20)} MiB are free"
-        return Finding("Folder", found, "warning", "Delete what you no longer need.")
-    return Finding("Folder", "this folder is writable")
+        return Finding("Folder", found, "warning", "Delete what you no longer need."), clock
+    return Finding("Folder", "this folder is writable"), clock
+
+
+def _most_open_files() -> int | None:
+    try:
+        import resource  # noqa: PLC0415 -- not on every system
+    except ImportError:
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def _neighbour_findings() -> Iterable[Finding]:
+    try:
+        from nbdeploy.serving.security import is_shared_machine  # noqa: PLC0415 -- heavy import
+    except ImportError:
+        return  # what is missing is told beside Packages and Libraries
+    yield neighbour_finding(is_shared=is_shared_machine())
+
+
+def _kernel_findings(*, in_kernel: bool) -> Iterable[Finding]:
+    if in_kernel or find_spec("jupyter_client") is None:
+        return
+    from jupyter_client.kernelspec import (  # noqa: PLC0415 -- heavy import, not installed by itself
+        KernelSpecManager,
+        NoSuchKernel,
+    )
+
+    try:
+        command = KernelSpecManager().get_kernel_spec("python3").argv[0]
+    except NoSuchKernel:
+        return  # that ipykernel is missing is told beside Jupyter
+    yield kernel_finding(command, sys.executable)
 
 
 def cpu_finding(usable: float, machine: int) -> Finding:

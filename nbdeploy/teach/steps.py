@@ -15,12 +15,22 @@ from typing import TypeVar
 
 from nbdeploy.exceptions import NbdeployError
 
-__all__ = ["Step", "UnknownStepError", "find_step", "lesson_of", "step", "steps_of"]
+__all__ = [
+    "Step",
+    "UnknownStepError",
+    "find_step",
+    "lesson_of",
+    "lesson_title",
+    "lessons_in_order",
+    "step",
+    "steps_of",
+]
 
 _Examine = TypeVar("_Examine", bound="Callable[..., str]")
 
 _PACKAGE = "nbdeploy.teach.lessons"
 _NUMBERED = "lesson_"
+_QUICKSTART = "quickstart"
 _STEPS: dict[str, Step] = {}
 
 
@@ -124,10 +134,29 @@ def find_step(name: str) -> Step:
 def steps_of(lesson: str) -> list[Step]:
     """List the steps of a lesson in their order; none if there is no such lesson."""
     if lesson in _lessons_in_package():
-        prefix = _NUMBERED if lesson[:1].isdigit() else ""
-        import_module(f"{_PACKAGE}.{prefix}{lesson}")
+        import_module(_module_of(lesson))
     names = [name for name in _STEPS if lesson_of(name) == lesson]
     return [_STEPS[name] for name in sorted(names, key=lambda name: (len(name), name))]
+
+
+def lessons_in_order() -> list[str]:
+    """List the lessons of the course as they are read: the ready check, the quickstart, 01 ..."""
+    found = sorted(_lessons_in_package(), key=lambda name: (not name[:1].isdigit(), name))
+    if _QUICKSTART in found:
+        found.remove(_QUICKSTART)
+        found.insert(1, _QUICKSTART)
+    return found
+
+
+def lesson_title(lesson: str) -> str:
+    """Say what a lesson is about: "keep every version of a model"."""
+    doc = import_module(_module_of(lesson)).__doc__ or lesson
+    return doc.partition(": ")[2].partition("\n")[0].rstrip(".")
+
+
+def _module_of(lesson: str) -> str:
+    prefix = _NUMBERED if lesson[:1].isdigit() else ""
+    return f"{_PACKAGE}.{prefix}{lesson}"
 
 
 def _lessons() -> list[str]:

@@ -26,11 +26,13 @@ model = make_pipeline(columns, HistGradientBoostingClassifier(max_iter=20)).fit(
 # A model that names penguins. Some requests, and what the service says about them:
 
 # %%
+import time
 from nbdeploy import deploy
 
 service = deploy(model, name="penguins", example=X)
-for _ in range(40):
-    service.predict(X.sample(5))
+for number in range(80):
+    service.predict(X.sample(1 + 5 * (number // 10)))
+    time.sleep(0.1)
 service.dashboard()
 
 # %% [markdown]

@@ -127,9 +127,15 @@ print("lost with the chapter's class:", lost, "of 30")
 # dead one out:
 
 # %%
-answers = [client.predict(X_test.head(1)) for _ in range(30)]
+import time
+from IPython.display import display
+
+answers, picture = [], display(client.balancer, display_id=True)
+for _ in range(30):
+    answers.append(client.predict(X_test.head(1)))
+    picture.update(client.balancer)
+    time.sleep(0.1)
 print("answered by the client of three:", len(answers), "of 30")
-client.balancer
 
 # %% [markdown]
 # Is a second try always safe? No. Nobody was reached, or the answer was *503*, "I am busy": nothing
@@ -142,8 +148,6 @@ client.balancer
 # the slowest percent of the requests: in turns, or the one with fewer requests in flight?
 
 # %%
-import time
-
 def takes(seconds):
     def slow_model(rows):
         time.sleep(seconds)

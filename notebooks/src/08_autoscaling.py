@@ -170,7 +170,9 @@ history.plot()
 # each at its moment, whether or not the others are answered:
 
 # %%
-services[0].load_test([20, 100], seconds=4, rows=X)
+load = services[0].load_test([20, 100], seconds=4, rows=X)
+print(load)
+load.plot()
 
 # %% [markdown]
 # `load_test(goal_p95=0.05)` searches for the highest rate that keeps 95 % of the answers within

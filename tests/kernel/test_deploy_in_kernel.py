@@ -66,6 +66,16 @@ def test_deploy_shows_the_card_once_even_as_the_last_line_of_a_cell(kernel, depl
     assert last.results[-1] == "<Deployment 'line': LinearRegression, running>"
 
 
+def test_a_cell_that_deploys_several_shows_one_card_whole(kernel, deployed):
+    several = kernel.run("for name in ('one', 'two', 'two'): deploy(model, name=name)")
+    later = kernel.run("three = deploy(model, name='three')")
+
+    assert ["curl" in card for card in several.html] == [True, False, False]
+    assert ["127.0.0.1" in card for card in several.html] == [True, True, True]
+    assert "Replaced the LinearRegression" in several.html[2]
+    assert "curl" in later.html[0]
+
+
 def test_the_prints_of_a_model_are_shown_under_the_cell_that_deployed_it(kernel, deployed):
     kernel.run("""
 class Chatty:

@@ -7,7 +7,7 @@ import weakref
 import pytest
 
 from nbdeploy import ModelMonitor
-from nbdeploy.exceptions import ServingError
+from nbdeploy.exceptions import DeadlineError, ServingError
 from nbdeploy.monitoring.alerts import Condition
 
 
@@ -199,3 +199,21 @@ def test_it_looks_by_itself_and_its_thread_ends_with_the_monitor():
 
     assert gone() is None
     assert not thread.is_alive()
+
+
+def test_one_can_wait_until_it_fires(monitor, clock):
+    alert = add(monitor, "error_rate > 0.05", Told())
+    log(monitor, 10, error="broken")
+    looking = threading.Timer(0.01, look, (monitor, clock))
+    looking.start()
+
+    event = alert.wait(timeout=10)
+
+    assert (event.state, event.value, event) == ("firing", 1.0, alert.wait(timeout=0))
+
+
+def test_waiting_in_vain_ends_with_what_it_waits_for(monitor):
+    alert = add(monitor, "error_rate > 0.05", Told())
+
+    with pytest.raises(DeadlineError, match=r"'error_rate > 0.05' did not fire .* it is quiet"):
+        alert.wait(timeout=0)

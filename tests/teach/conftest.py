@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from nbdeploy.teach import steps
-from nbdeploy.teach.progress import PROGRESS
+from nbdeploy.teach.records import PROGRESS
 
 
 @pytest.fixture(autouse=True)

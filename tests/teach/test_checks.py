@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from nbdeploy.teach import CheckFailed, UnknownStepError, check, step
-from nbdeploy.teach.checks import examine
+from nbdeploy.teach.checks import _patience, examine
 from nbdeploy.teach.steps import find_step
 
 pytestmark = pytest.mark.usefixtures("even_step")
@@ -93,6 +93,14 @@ def test_a_long_error_is_cut():
     verdict = examine(find_step("demo.1"), (Talkative(),))
     assert len(verdict.found) < 350
     assert verdict.found.endswith("...")
+
+
+@pytest.mark.parametrize(("load", "seconds"), [(0.1, 5), (2, 5), (4, 10), (15, 37.5), (300, 60)])
+def test_a_class_that_shares_the_machine_gets_more_time(monkeypatch, load, seconds):
+    monkeypatch.setattr("os.getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr("nbdeploy.teach.checks.usable_cpus", lambda: 2.0)
+
+    assert _patience() == seconds
 
 
 def test_a_check_that_hangs_ends_at_the_deadline():

@@ -157,7 +157,7 @@ check("ex1.5", careful, careless)
 # that line again, and all that come after it in the same stage. Here is the Dockerfile of your bundle:
 
 # %%
-bundle.dockerfile
+getattr(bundle, "dockerfile", "Step 4 makes the bundle.")
 
 # %% [markdown]
 # You save a better model into the same bundle: which instructions of the *last* stage run again? Set

@@ -184,14 +184,14 @@ check("ex2.6", service, winner)
 # The winner takes everything. Then a colleague brings version 1.2, with an accuracy as good:
 
 # %%
-service.rollout("1.1", alias="production")
-
 seasons = (OneHotEncoder(), ["island", "year"])
 columns = make_column_transformer((numbers, measures), seasons)
 newest = make_pipeline(columns, LogisticRegression(max_iter=1000)).fit(X_train, y_train)
 accuracy = newest.score(X_test, y_test)
-versions.save_model_version(newest, "1.2", {"accuracy": accuracy}, example=X_train)
 print(f"accuracy of 1.2: {accuracy:.1%}")
+if ... not in (versions, service):  # steps 1 and 3 made them
+    service.rollout("1.1", alias="production")
+    versions.save_model_version(newest, "1.2", {"accuracy": accuracy}, example=X_train)
 
 # %% [markdown]
 # It passes every test, and yet something is wrong with it: the data end in 2009, and the stations

@@ -1,4 +1,4 @@
-"""How far the student got in this kernel, and the report to hand in."""
+"""What was checked, how often, and when it passed; and the report to hand in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any
 from nbdeploy.display.html import element, fragment
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
-from nbdeploy.teach.steps import Step, find_step, lesson_of, steps_of
+from nbdeploy.teach.kept_records import KeptRecords
+from nbdeploy.teach.steps import Step, UnknownStepError, find_step, lesson_of, steps_of
 
 __all__ = ["PROGRESS", "Progress", "Report", "StepRecord", "report", "reset"]
 
@@ -109,23 +110,37 @@ def _now() -> datetime:
 
 @dataclass(slots=True)
 class Progress:
-    """The attempts and the hints that were asked for, in the memory of this kernel.
+    """The attempts of the student in every kernel, and the hints that were asked for in this one.
 
     Parameters
     ----------
     clock
         Gives the time in UTC.
+    kept
+        Where attempts outlive the kernel; ``None`` keeps them in memory only.
     """
 
     clock: Callable[[], datetime] = _now
+    kept: KeptRecords | None = None
     _records: dict[str, StepRecord] = field(default_factory=dict)
     _rungs: dict[str, int] = field(default_factory=dict)
 
+    def records(self) -> dict[str, StepRecord]:
+        """Give what is known of every step that was tried; steps that are no more are left out."""
+        if self.kept is not None:
+            found = {name: _record_of(name, facts) for name, facts in self.kept.read().items()}
+            # What this kernel knows and could not write down stays.
+            self._records |= {name: record for name, record in found.items() if record is not None}
+        return self._records
+
     def record(self, step: Step, *, passed: bool) -> None:
         """Count one attempt; the time of the first success stays."""
-        known = self._records.get(step.name, StepRecord(step.name, step.title))
+        known = self.records().get(step.name, StepRecord(step.name, step.title))
         first = known.first_passed_at or (self.clock() if passed else None)
-        self._records[step.name] = StepRecord(step.name, step.title, known.attempts + 1, first)
+        made = StepRecord(step.name, step.title, known.attempts + 1, first)
+        self._records[step.name] = made
+        if self.kept is not None:
+            self.kept.write(step.name, {"attempts": made.attempts, "passed_at": _in_utc(first)})
 
     def climb(self, step: Step) -> int:
         """Go one rung up the ladder of hints; give how many rungs may be read now."""
@@ -134,25 +149,28 @@ class Progress:
 
     def forget(self, step: str | None = None) -> None:
         """Forget a step, or all of them."""
-        for kept in (self._records, self._rungs):
+        if self.kept is not None:
+            self.kept.forget(step)
+        for known in (self._records, self._rungs):
             if step is None:
-                kept.clear()
+                known.clear()
             else:
-                kept.pop(step, None)
+                known.pop(step, None)
 
     def report(self) -> Report:
         """Give the records of every lesson in which a step was tried, in order."""
-        lessons = sorted({lesson_of(name) for name in self._records})
+        records = self.records()
+        lessons = sorted({lesson_of(name) for name in records})
         return Report(
             tuple(
-                self._records.get(step.name, StepRecord(step.name, step.title))
+                records.get(step.name, StepRecord(step.name, step.title))
                 for lesson in lessons
                 for step in steps_of(lesson)
             )
         )
 
 
-PROGRESS = Progress()
+PROGRESS = Progress(kept=KeptRecords())
 
 
 def report(path: str | os.PathLike[str] = "report.json") -> Report:
@@ -194,6 +212,16 @@ def _write(path: Path, text: str) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
+
+
+def _record_of(name: str, facts: dict[str, Any]) -> StepRecord | None:
+    try:
+        title = find_step(name).title
+        moment = facts.get("passed_at")
+        passed_at = None if moment is None else datetime.fromisoformat(moment)
+        return StepRecord(name, title, int(facts["attempts"]), passed_at)
+    except (UnknownStepError, KeyError, TypeError, ValueError):
+        return None  # of another version of nbdeploy, or not written by it
 
 
 def _in_utc(moment: datetime | None) -> str | None:

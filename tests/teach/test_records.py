@@ -7,7 +7,7 @@ import pytest
 
 import nbdeploy
 from nbdeploy.teach import check, report, reset
-from nbdeploy.teach.progress import Progress
+from nbdeploy.teach.records import Progress
 from nbdeploy.teach.steps import find_step, step
 
 pytestmark = pytest.mark.usefixtures("even_step")
