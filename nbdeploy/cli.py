@@ -322,12 +322,14 @@ def _require_jupyter() -> None:
 
 def _lab(options: argparse.Namespace) -> int:
     from nbdeploy.teach.demo import notebooks_folder  # noqa: PLC0415 -- as above
+    from nbdeploy.teach.language import LANGUAGES, language  # noqa: PLC0415 -- as above
 
     _require_jupyter()
+    index = "index.ipynb" if language() == LANGUAGES[0] else f"{language()}/index.ipynb"
     command = [
         *(sys.executable, "-m", "jupyterlab"),
         f"--ServerApp.root_dir={notebooks_folder()}",
-        "--LabApp.default_url=/lab/tree/index.ipynb",
+        f"--LabApp.default_url=/lab/tree/{index}",
     ]
     os.execv(sys.executable, [*command, *options.jupyter])  # noqa: S606 -- becomes JupyterLab
 

@@ -273,7 +273,11 @@ def test_the_notebooks_say_what_to_install(command, monkeypatch, capsys):
     assert "ipykernel, which is not installed here. Run: pip install" in capsys.readouterr().err
 
 
-def test_the_lab_opens_the_index_of_the_course(monkeypatch):
+@pytest.mark.parametrize(
+    ("language", "index"), [("en", "index.ipynb"), ("zh-TW", "zh-TW/index.ipynb")]
+)
+def test_the_lab_opens_the_index_of_the_course(language, index, monkeypatch):
+    monkeypatch.setenv("NBDEPLOY_LANG", language)
     started = []
     monkeypatch.setattr("os.execv", lambda _, command: started.append(command))
     monkeypatch.setattr("nbdeploy.cli._require_jupyter", lambda: None)
@@ -283,7 +287,8 @@ def test_the_lab_opens_the_index_of_the_course(monkeypatch):
     (command,) = started
     folder = next(word for word in command if word.startswith("--ServerApp.root_dir="))
     page = next(word for word in command if word.startswith("--LabApp.default_url=/lab/tree/"))
-    assert Path(folder.partition("=")[2], page.partition("/lab/tree/")[2]).is_file()
+    assert Path(folder.partition("=")[2], index).is_file()
+    assert page.partition("/lab/tree/")[2] == index
     assert command[-1] == "--no-browser"
 
 

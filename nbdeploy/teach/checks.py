@@ -13,9 +13,11 @@ from typing import Any
 from nbdeploy.display.cells import show
 from nbdeploy.display.html import element, fragment
 from nbdeploy.display.mime import ReprMixin
+from nbdeploy.display.table import width
 from nbdeploy.exceptions import NbdeployError
 from nbdeploy.machine import usable_cpus
 from nbdeploy.teach.expectations import Mismatch, describe
+from nbdeploy.teach.language import translate
 from nbdeploy.teach.markup import as_html
 from nbdeploy.teach.records import PROGRESS
 from nbdeploy.teach.steps import Step, find_step
@@ -66,21 +68,26 @@ class Verdict(ReprMixin):
 
     def __repr__(self) -> str:
         if self.passed:
-            return f"Step {self.step} passed: {self.found}."
-        width = max(len(label) for label, _ in self.facts()) + 1
-        lines = [f"  {label + ':':{width}} {text}" for label, text in self.facts()]
-        return "\n".join([f"Step {self.step} is not done yet.", *lines])
+            return translate(f"Step {self.step} passed: {self.found}.")
+        facts = [
+            (translate(label) + translate(":"), translate(text)) for label, text in self.facts()
+        ]
+        widest = max(width(label) for label, _ in facts)
+        lines = [f"  {label}{' ' * (widest - width(label))} {text}" for label, text in facts]
+        return "\n".join([translate(f"Step {self.step} is not done yet."), *lines])
 
     def to_html(self) -> str:
         """Write the verdict: one line when it passed, otherwise what to look at."""
         if self.passed:
-            return fragment(element("b", f"Step {self.step} passed: "), as_html(self.found), ".")
+            passed = element("b", translate(f"Step {self.step} passed:"), " ")
+            return fragment(passed, as_html(translate(self.found)), translate("."))
         facts = [
             part
             for label, text in self.facts()
-            for part in (element("dt", label), element("dd", as_html(text)))
+            for part in (element("dt", translate(label)), element("dd", as_html(translate(text))))
         ]
-        return fragment(element("b", f"Step {self.step} is not done yet."), element("dl", *facts))
+        not_done = translate(f"Step {self.step} is not done yet.")
+        return fragment(element("b", not_done), element("dl", *facts))
 
 
 def check(step: str, /, *objects: Any) -> None:
@@ -150,7 +157,9 @@ def _refuse_stubs_and_wrong_numbers(step: Step, objects: tuple[Any, ...]) -> Non
     except TypeError:
         count = len(signature.parameters)
         raise Mismatch(
-            expected=f"{count} {'object' if count == 1 else 'objects'} after the step's name",
+            expected="1 object after the step's name"
+            if count == 1
+            else f"{count} objects after the step's name",
             came=str(len(objects)),
             look=f"the call: `{call})`",
         ) from None

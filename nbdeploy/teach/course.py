@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nbdeploy.display.html import element, fragment
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
+from nbdeploy.teach.language import translate
 from nbdeploy.teach.markup import as_html
 from nbdeploy.teach.records import PROGRESS, StepRecord
 from nbdeploy.teach.steps import lesson_title, lessons_in_order, steps_of
@@ -75,11 +76,12 @@ class Course(ReprMixin):
     @property
     def summary(self) -> str:
         """The card in one sentence or two."""
-        done = f"{self.passed} of {self.total} steps passed."
+        done = translate(f"{self.passed} of {self.total} steps passed.")
         following = self.next_step
         if following is None:
-            return f"{done} You are through."
-        return f"{done} Next: {following.step}, {following.title[:1].lower()}{following.title[1:]}."
+            return f"{done} {translate('You are through.')}"
+        title = f"{following.title[:1].lower()}{following.title[1:]}"
+        return f"{done} {translate(f'Next: {following.step}, {title}.')}"
 
     def __repr__(self) -> str:
         return f"{self._table().to_text()}\n{self.summary}"
@@ -90,11 +92,16 @@ class Course(ReprMixin):
 
     def _table(self) -> Table:
         rows = [
-            (one.lesson, one.title, one.marks, f"{one.passed} of {len(one.records)}")
+            (
+                one.lesson,
+                translate(one.title),
+                one.marks,
+                f"{one.passed} {translate('of')} {len(one.records)}",
+            )
             for one in self.lessons
         ]
-        columns = ("lesson", "what", "steps", "passed")
-        return Table(columns, rows, right=("passed",), noun="lesson")
+        columns = [translate(name) for name in ("lesson", "what", "steps", "passed")]
+        return Table(columns, rows, right=columns[-1:], noun="lesson")
 
 
 def progress() -> Course:

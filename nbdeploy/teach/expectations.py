@@ -92,13 +92,14 @@ def _describe_dict(value: dict[Any, Any]) -> str:
     if not value:
         return "an empty dict"
     names = [repr(key) for key in value]
-    more = f" and {len(names) - _MOST_KEYS} more" if len(names) > _MOST_KEYS else ""
-    keys = "key" if len(names) == 1 else "keys"
-    return f"a dict with the {keys} {', '.join(names[:_MOST_KEYS])}{more}"
+    if len(names) == 1:
+        return f"a dict with the key {names[0]}"
+    keys = f"a dict with the keys {', '.join(names[:_MOST_KEYS])}"
+    return f"{keys} and {len(names) - _MOST_KEYS} more" if len(names) > _MOST_KEYS else keys
 
 
 def _with_article(name: str) -> str:
-    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+    return f"an {name}" if name[:1].lower() in {*"aeiou"} else f"a {name}"
 
 
 def _short(text: str) -> str:

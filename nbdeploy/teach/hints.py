@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nbdeploy.display.html import element, fragment
 from nbdeploy.display.mime import ReprMixin
+from nbdeploy.teach.language import translate
 from nbdeploy.teach.markup import as_html
 from nbdeploy.teach.records import PROGRESS
 from nbdeploy.teach.steps import find_step
@@ -32,19 +33,20 @@ class Hint(ReprMixin):
     total: int
 
     def _label(self, number: int) -> str:
-        return f"Hint {number} of {self.total} for step {self.step}"
+        return translate(f"Hint {number} of {self.total} for step {self.step}")
 
     def __repr__(self) -> str:
         if not self.rungs:
-            return f"There is no hint for step {self.step}."
-        return f"{self._label(len(self.rungs))}: {self.rungs[-1]}"
+            return translate(f"There is no hint for step {self.step}.")
+        number, rung = len(self.rungs), self.rungs[-1]
+        return translate(f"Hint {number} of {self.total} for step {self.step}: {rung}")
 
     def to_html(self) -> str:
         """Write the hints, each folded behind its number."""
         if not self.rungs:
             return fragment(repr(self))
         folded = (
-            element("details", element("summary", self._label(number)), as_html(rung))
+            element("details", element("summary", self._label(number)), as_html(translate(rung)))
             for number, rung in enumerate(self.rungs, 1)
         )
         return fragment(*folded)

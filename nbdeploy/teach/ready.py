@@ -23,6 +23,7 @@ from nbdeploy.machine import machine_cpus, memory_limit, usable_cpus
 from nbdeploy.models.trust import config_folder
 from nbdeploy.registry.version_control import VARIABLE
 from nbdeploy.teach.finding import Finding
+from nbdeploy.teach.language import translate
 from nbdeploy.teach.markup import as_html
 from nbdeploy.teach.surroundings import (
     clock_finding,
@@ -77,14 +78,14 @@ class Readiness(ReprMixin):
     def summary(self) -> str:
         """The table in one sentence."""
         if self.problems:
-            names = ", ".join(finding.name.lower() for finding in self.problems)
-            return f"Not ready yet. First solve: {names}."
+            names = ", ".join(translate(finding.name).lower() for finding in self.problems)
+            return translate(f"Not ready yet. First solve: {names}.")
         if self.warnings:
-            return "Ready, with a limit: read the warnings."
-        return "Ready."
+            return translate("Ready, with a limit: read the warnings.")
+        return translate("Ready.")
 
     def __repr__(self) -> str:
-        return f"{self._table(str, str).to_text()}\n{self.summary}"
+        return f"{self._table(translate, str).to_text()}\n{self.summary}"
 
     def to_html(self) -> str:
         """Write the findings as a table, the status in its colour."""
@@ -92,12 +93,15 @@ class Readiness(ReprMixin):
 
     def _table(self, status: Callable[[str], str], sentence: Callable[[str], str]) -> Table:
         columns = ["what", "status", "found"]
-        rows = [[one.name, status(one.status), sentence(one.found)] for one in self.findings]
+        rows = [
+            [translate(one.name), status(one.status), sentence(translate(one.found))]
+            for one in self.findings
+        ]
         if self.problems or self.warnings:
             columns.append("what to do")
             for row, one in zip(rows, self.findings, strict=True):
-                row.append(sentence(one.cure))
-        return Table(columns, rows, noun="finding")
+                row.append(sentence(translate(one.cure)))
+        return Table([translate(name) for name in columns], rows, noun="finding")
 
 
 _COLOURS = {
@@ -108,7 +112,7 @@ _COLOURS = {
 
 
 def _status(status: str) -> Html:
-    return element("b", status, style=f"color: {_COLOURS[status]}")
+    return element("b", translate(status), style=f"color: {_COLOURS[status]}")
 
 
 def ready_check(folder: str | os.PathLike[str] = ".") -> Readiness:
@@ -286,7 +290,10 @@ def cpu_finding(usable: float, machine: int) -> Finding:
     """
     found = f"{usable:g} usable"
     if usable < machine:
-        found += f" of {machine} in the machine: `n_jobs=-1` would start too many workers"
+        found = (
+            f"{usable:g} usable of {machine} in the machine: "
+            "`n_jobs=-1` would start too many workers"
+        )
     if usable < 1:
         return Finding("Processors", found, "warning", "Everything works, but slowly: wait longer.")
     return Finding("Processors", found)

@@ -15,6 +15,7 @@ from nbdeploy.display.html import element, fragment
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
 from nbdeploy.teach.kept_records import KeptRecords
+from nbdeploy.teach.language import translate
 from nbdeploy.teach.steps import Step, UnknownStepError, find_step, lesson_of, steps_of
 
 __all__ = ["PROGRESS", "Progress", "Report", "StepRecord", "report", "reset"]
@@ -97,11 +98,15 @@ class Report(ReprMixin):
         return fragment(self._table().element(), element("div", self._count()))
 
     def _count(self) -> str:
-        return f"{self.passed} of {len(self.records)} steps passed"
+        return translate(f"{self.passed} of {len(self.records)} steps passed")
 
     def _table(self) -> Table:
-        rows = [(one.step, one.title, one.state, str(one.attempts)) for one in self.records]
-        return Table(("step", "what", "state", "attempts"), rows, right=("attempts",), noun="step")
+        rows = [
+            (one.step, translate(one.title), translate(one.state), str(one.attempts))
+            for one in self.records
+        ]
+        columns = [translate(name) for name in ("step", "what", "state", "attempts")]
+        return Table(columns, rows, right=columns[-1:], noun="step")
 
 
 def _now() -> datetime:

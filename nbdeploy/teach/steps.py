@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TypeVar
 
 from nbdeploy.exceptions import NbdeployError
+from nbdeploy.teach.language import translate
 
 __all__ = [
     "Step",
@@ -121,14 +122,17 @@ def find_step(name: str) -> Step:
         if found.name == name:
             return found
     if known:
-        listed = ", ".join(f"{found.name} ({found.title})" for found in known)
-        message = f"There is no step {name!r}.{_near(name, [found.name for found in known])}"
-        message += f" This lesson has: {listed}."
+        listed = ", ".join(f"{found.name} ({translate(found.title)})" for found in known)
+        near = _near(name, [found.name for found in known])
+        message = f"There is no step {name!r}.{near} This lesson has: {listed}."
     else:
         lessons = _lessons()
-        message = f"There is no lesson for step {name!r}.{_near(lesson_of(str(name)), lessons)}"
-        message += f" Lessons with steps: {', '.join(lessons)}; a step is named like '01.2'."
-    raise UnknownStepError(message)
+        near, listed = _near(lesson_of(str(name)), lessons), ", ".join(lessons)
+        message = (
+            f"There is no lesson for step {name!r}.{near} Lessons with steps: {listed}; "
+            "a step is named like '01.2'."
+        )
+    raise UnknownStepError(translate(message))
 
 
 def steps_of(lesson: str) -> list[Step]:

@@ -55,6 +55,7 @@ class Sandbox:
             "XDG_CACHE_HOME": caches,  # matplotlib's list of fonts takes seconds to make
             "IPYTHONDIR": str(self.home / ".ipython"),
             "NBDEPLOY_STRICT": "1",
+            "NBDEPLOY_LANG": "en",  # of the stored outputs, in every edition
             "PYTHONHASHSEED": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
             "TZ": "UTC",

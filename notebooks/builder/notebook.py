@@ -12,6 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from builder.chinese import LANGUAGE, join_lines
 from builder.source import Cell, Edition, Role, Source
 
 __all__ = [
@@ -38,6 +39,8 @@ def compose(source: Source, edition: Edition) -> NotebookNode:
     if edition.role is not Role.LESSON:
         form = _without_solution if edition.role is Role.EXERCISE else _without_marker
         cells = [form(cell) for cell in cells]
+    if edition.language == LANGUAGE:
+        cells = [_joined(cell) for cell in cells]
     notebook: NotebookNode = new_notebook(  # type: ignore[no-untyped-call]
         cells=[_node(cell) for cell in cells], metadata=_METADATA
     )
@@ -111,6 +114,10 @@ def _without_marker(cell: Cell) -> Cell:
         return cell
     lines = [line for line in cell.text.split("\n") if not _MARKER.fullmatch(line)]
     return replace(cell, text="\n".join(lines))
+
+
+def _joined(cell: Cell) -> Cell:
+    return replace(cell, text=join_lines(cell.text)) if cell.kind == "markdown" else cell
 
 
 def _node(cell: Cell) -> NotebookNode:

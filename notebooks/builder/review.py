@@ -9,9 +9,10 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from builder.lengths import Length
 from builder.notebook import STUB, code_cells, compose, has_solution, read_notebook
 from builder.outputs import normalise_text
-from builder.source import LANGUAGES, Edition, Source
+from builder.source import Edition, Source
 
 __all__ = ["review", "review_source"]
 
@@ -19,12 +20,9 @@ _MAY_RAISE = "raises-exception"
 _MAY_WARN = "warns"
 _IS_CHAPTER = "chapter"
 _MOST_LINES = 12
+# To a file beside the notebook, not to the web and not within the page.
+_LINK = re.compile(r"\]\((?!\w+:|#)([^)\s#]+)")
 _MOST_LINES_OF_THE_CHAPTER = 40
-_MOST_CODE_CELLS = 16
-_MOST_WORDS = 1200
-_MOST_CHARACTERS = 1800
-_WORD = re.compile(r"[^\W_][\w'-]*")
-_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
 def review(source: Source, edition: Edition, folder: Path) -> list[str]:
@@ -45,13 +43,16 @@ def review(source: Source, edition: Edition, folder: Path) -> list[str]:
     else:
         problems = [*_drift(compose(source, edition), stored)]
         problems += _not_executed(stored) if edition.is_executed else _executed(stored)
+        problems += _dead_links(stored, (folder / edition.path).parent)
+        lead = next(one for one in source.editions() if one.role is edition.role)
+        if edition is not lead and lead.language != edition.language:
+            problems += _unlike(read_notebook(folder / lead.path), stored)
     return [f"{edition.path}: {problem}" for problem in problems]
 
 
 def review_source(source: Source) -> list[str]:
-    """List what is wrong with a script: a missing twin, or more than a lesson may hold."""
-    problems = source.missing_twins()
-    problems += _limits(source)
+    """List what is wrong with a script apart from its languages, above all its length."""
+    problems = [*_long_cells(source), *Length.of(source).problems(is_exercise=source.is_exercise)]
     if source.is_exercise and not any(has_solution(cell) for cell in source.cells):
         problems.append("no '# solution' line, so there is nothing to solve")
     return [f"{source.path}: {problem}" for problem in problems]
@@ -103,23 +104,32 @@ def _executed(stored: NotebookNode) -> Iterator[str]:
             yield f"has the output of {cell.source.partition(chr(10))[0]!r}: it gives answers away"
 
 
-def _limits(source: Source) -> Iterator[str]:
-    codes = [cell for cell in source.cells if cell.kind == "code"]
-    for cell in codes:
+def _unlike(lead: NotebookNode | None, stored: NotebookNode) -> Iterator[str]:
+    """Compare code and outputs with those of the English edition, cell by cell."""
+    leads, codes = code_cells(lead) if lead else [], code_cells(stored)
+    if len(leads) != len(codes):
+        yield f"has {len(codes)} code cells, and {len(leads)} in English"
+        return
+    for number, (wanted, found) in enumerate(zip(leads, codes, strict=True), 1):
+        for part in ("source", "outputs", "execution_count", "metadata"):
+            if wanted[part] != found[part]:
+                yield f"code cell {number} has another {part} than in English"
+
+
+def _dead_links(stored: NotebookNode, folder: Path) -> Iterator[str]:
+    for cell in stored.cells:
+        if cell.cell_type == "markdown":
+            for target in _LINK.findall(cell.source):
+                if not (folder / target).exists():
+                    yield f"a link leads to {target}, which is not there"
+
+
+def _long_cells(source: Source) -> Iterator[str]:
+    for cell in source.cells:
         most = _MOST_LINES_OF_THE_CHAPTER if _IS_CHAPTER in cell.tags else _MOST_LINES
         count = len(cell.text.splitlines())
-        if not source.is_exercise and count > most:
+        if cell.kind == "code" and not source.is_exercise and count > most:
             yield f"{count} lines, at most {most}, in cell {cell.text.partition(chr(10))[0]!r}"
-    if not source.is_exercise and len(codes) > _MOST_CODE_CELLS:
-        yield f"{len(codes)} code cells, at most {_MOST_CODE_CELLS}"
-    for language, unit, pattern, most in (
-        (LANGUAGES[0], "words", _WORD, _MOST_WORDS),
-        (LANGUAGES[1], "characters", _CHINESE, _MOST_CHARACTERS),
-    ):
-        texts = [c.text for c in source.cells if c.kind == "markdown" and c.language == language]
-        count = sum(len(pattern.findall(text)) for text in texts)
-        if count > most:
-            yield f"{count} {unit} in {language}, at most {most}"
 
 
 def _texts(value: Any) -> Iterator[str]:

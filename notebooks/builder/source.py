@@ -130,16 +130,14 @@ class Source:
         return made
 
     def cells_in(self, language: str) -> list[Cell]:
-        """List the cells of one language: its text and all code."""
+        """List the cells of one language: its text and all code, the same in every language."""
         return [cell for cell in self.cells if cell.kind == "code" or cell.language == language]
 
     def missing_twins(self) -> list[str]:
-        """Name the text cells without a twin, once the script has a second language.
+        """Name the text cells without a twin.
 
         A twin is the text cell of the other language that directly follows.
         """
-        if len(self.languages) == 1:
-            return []
         first, second = LANGUAGES
         texts = [cell for cell in self.cells if cell.kind == "markdown"]
         problems = []

@@ -7,6 +7,15 @@
 # - give the live one a name, such as *production*, and serve it,
 # - go back to the version before, in one line.
 
+# %% [markdown] lang="zh-TW"
+# # 2 把模型的每個版本都留下來
+#
+# 學完這一課，你可以
+#
+# - 儲存模型的各個版本，互相比較，看出兩版之間改了什麼，
+# - 替線上那一版取個名字，例如 production，並用這個名字提供服務，
+# - 用一行程式退回前一版。
+
 # %%
 from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
@@ -28,6 +37,13 @@ def fit(trees, depth=None):
 #
 # Three lines: choose a folder, save, look.
 
+# %% [markdown] lang="zh-TW"
+# `fit(3)` 會給你一個有三棵樹的隨機森林，以及它在沒看過的酒上的成績。
+#
+# ## 先看成果
+#
+# 三行：選一個資料夾、儲存、看一看。
+
 # %%
 from nbdeploy import ModelVersionControl
 
@@ -44,6 +60,14 @@ versions
 #
 # This is the class of the chapter (it forgets `_load_metadata` and `_save_metadata`; here they are).
 # All versions are listed in one file, `model_metadata.json`. What happens when two people save?
+
+# %% [markdown] lang="zh-TW"
+# 一個版本就是：有名字的模型，加上你量到的成績和日期。下個月你還是查得到哪個模型的準確率是多少。
+#
+# ## 拆開來看
+#
+# 這是教材裡的類別（它漏了 `_load_metadata` 和 `_save_metadata`，這裡補上了）。
+# 所有版本都列在同一個檔案 `model_metadata.json` 裡。兩個人同時儲存會怎樣？
 
 # %% tags=["chapter"]
 import json
@@ -88,6 +112,9 @@ class ChapterVersionControl:
 # %% [markdown]
 # Ana and Ben open the same folder. Ana saves 1.0, then Ben saves 1.1. Which versions are there?
 
+# %% [markdown] lang="zh-TW"
+# Ana 和 Ben 打開同一個資料夾。Ana 先存 1.0，接著 Ben 存 1.1。最後有哪些版本？
+
 # %% tags=["nbval-check-output"]
 def two_people_save(control, folder):
     ana, ben = control(folder), control(folder)
@@ -104,6 +131,10 @@ print("nbdeploy:", two_people_save(ModelVersionControl, "work/02/team"))
 # place. `nbdeploy` has the same class with the same calls, and no list. Each version is a folder of
 # its own, which appears when it is complete:
 
+# %% [markdown] lang="zh-TW"
+# Ana 的版本不見了，而且沒有人看到錯誤訊息：Ben 手上的清單比 Ana 存檔還早，一寫回去就把它蓋掉了。
+# `nbdeploy` 有同名的類別，呼叫方式也一樣，但沒有這份清單。每個版本自己一個資料夾，內容齊全了才會出現：
+
 # %% tags=["nbval-check-output"]
 from pathlib import Path
 
@@ -116,6 +147,11 @@ for path in sorted(Path("work/02/wine/versions/1.0").iterdir()):
 # You run the cell with `save_model_version` again. The same model: nothing happens. *Another* model
 # under the same name?
 
+# %% [markdown] lang="zh-TW"
+# ## 版本永遠不變
+#
+# 你把 `save_model_version` 那一格再跑一次。模型沒變的話，什麼事都不會發生。那麼同一個名字、**不同的**模型呢？
+
 # %% tags=["raises-exception"]
 other, other_metrics = fit(trees=100)
 versions.save_model_version(other, "1.0", other_metrics, "a hundred trees", example=X_train)
@@ -123,6 +159,9 @@ versions.save_model_version(other, "1.0", other_metrics, "a hundred trees", exam
 # %% [markdown]
 # It is refused. If `1.0` could change, "we tested 1.0" would mean nothing. A new model gets a new
 # name:
+
+# %% [markdown] lang="zh-TW"
+# 被拒絕了。要是 `1.0` 可以改，「我們測過 1.0」這句話就沒有意義了。新的模型要用新的名字：
 
 # %%
 versions.save_model_version(other, "1.1", other_metrics, "a hundred trees", example=X_train)
@@ -132,6 +171,10 @@ versions.compare()
 # The star marks the best. Of the accuracy more is better (↑), of the loss less (↓).
 # `versions.compare().plot()` draws it. And what made the difference?
 
+# %% [markdown] lang="zh-TW"
+# 星號標出最好的一版。準確率越高越好（↑），損失越低越好（↓）。
+# `versions.compare().plot()` 會畫成圖。那麼差別是怎麼來的？
+
 # %%
 versions.diff("1.0", "1.1")
 
@@ -140,6 +183,12 @@ versions.diff("1.0", "1.1")
 #
 # Programs should not have to know that the good version is 1.1 today. They ask for *production*. An
 # **alias** is a name that you point to a version, and later to another.
+
+# %% [markdown] lang="zh-TW"
+# ## 會移動的名字
+#
+# 今天最好的一版是 1.1，但程式不該需要知道這件事，它只要說「給我 production」就好。
+# **別名**（alias）是一個名字，今天指向這一版，改天指向另一版。
 
 # %% tags=["nbval-check-output"]
 import httpx2
@@ -163,6 +212,14 @@ for version in ("1.0", "1.1"):
 # Version 1.1 is slow, and we go back. After the *first* line of the next cell: which version
 # answers?
 
+# %% [markdown] lang="zh-TW"
+# 服務的每個回應都帶著標頭 `X-Model-Version`，說明答案來自哪一版。
+# 第二次 `deploy` 換掉了模型，位址卻沒變。
+#
+# ## 先猜，再執行
+#
+# 1.1 版太慢，我們要退回去。下一格**第一行**執行完之後，回答的是哪一版？
+
 # %% tags=["nbval-check-output"]
 versions.rollback("production", why="1.1 is slow")
 print("production is", versions["production"].version, "and", who_answers(), "answers")
@@ -176,6 +233,12 @@ print("production is", versions["production"].version, "and", who_answers(), "an
 # `rollback` goes back one step each time, and `roll_forward` forward again. The moves are never
 # forgotten:
 
+# %% [markdown] lang="zh-TW"
+# 別名就像門上的名牌。換了名牌，裡面的人還是同一個，要等你再部署一次才會換人。
+# （練習 2 的 `service.rollout` 和 `service.rollback` 會把兩者一起換掉。）
+#
+# `rollback` 每次往回走一步，`roll_forward` 再往前走一步。走過的每一步都有紀錄：
+
 # %%
 versions.history("production")
 
@@ -183,6 +246,11 @@ versions.history("production")
 # ## Break it on purpose
 #
 # A disk loses some bytes of a version. Who notices, and when?
+
+# %% [markdown] lang="zh-TW"
+# ## 故意弄壞它
+#
+# 磁碟弄丟了某一版的幾個位元組。誰會發現？什麼時候發現？
 
 # %% tags=["raises-exception"]
 broken = ModelVersionControl("work/02/broken")
@@ -205,6 +273,17 @@ broken.get_model_version("1.0")
 # **02.2** Run the next cell: a colleague has released a bad model. Bring the version that was live
 # before back, *as alias and as service*: `check("02.2", versions, service)`.
 
+# %% [markdown] lang="zh-TW"
+# `verify` 逐一比對每個位元組和當初存的是否相同，過程中不載入任何東西。載入時也會先做同樣的比對。
+#
+# ## 兩個練習
+#
+# **02.1** 訓練一個在測試用的酒上準確率至少 0.95 的模型，存成版本 "2.0"，指標名稱是 `accuracy`。
+# 讓別名 "candidate" 指向它。然後 `check("02.1", versions)`。
+#
+# **02.2** 執行下一格：有位同事推出了一個很差的模型。請讓先前線上的那一版回來，
+# **別名和服務都要**：`check("02.2", versions, service)`。
+
 # %%
 bad, bad_metrics = fit(trees=1, depth=1)
 versions.save_model_version(bad, "1.2", bad_metrics, "very small!", example=X_train)
@@ -223,6 +302,9 @@ from nbdeploy.teach import check, hint
 
 # %% [markdown]
 # *One answer is in the folded cell below. `hint("02.1")` and `hint("02.2")` help before.*
+
+# %% [markdown] lang="zh-TW"
+# 下面收合的儲存格裡有一個參考答案。在那之前，`hint("02.1")` 和 `hint("02.2")` 可以幫忙。
 
 # %% jupyter={"source_hidden": true}
 best, best_metrics = fit(trees=300)
@@ -260,6 +342,30 @@ check("02.2", versions, service)
 # <details><summary>Answer</summary>No common file that both rewrite. A folder a version, which
 # appears in one step.</details>
 
+# %% [markdown] lang="zh-TW"
+# ## 在正式環境
+#
+# - **MLflow** 的模型登錄庫自動替版本編號，存在資料庫裡，也有別名。
+# - **KServe** 和 **Triton** 讀取一個資料夾，每個版本一個子資料夾：用最新的，或用你列出的那幾版。
+# - 大型團隊把版本放在儲存桶裡。這裡也可以：`ModelVersionControl("s3://bucket/wine")`。
+#
+# ## 重點整理
+#
+# 版本不是完整存好，就是完全沒存，而且永遠不變。別名會移動，也記得自己指過哪裡，那就是回頭路。
+# 線上是哪一版，由 `deploy` 決定。
+#
+# **小測驗**
+#
+# 1. 名字已經有人用了，為什麼要拒絕這個版本？
+# <details><summary>答案</summary>不然，用這個名字量過、測過的結果，就會套到另一個模型頭上。真要這麼做，可以用
+# <code>replace=True</code>，舊的那版也會留著。</details>
+#
+# 2. 你把 `production` 退回前一版。使用者拿到的答案現在就不同了嗎？
+# <details><summary>答案</summary>還沒有，要等服務重新部署：別名只是一個名字。</details>
+#
+# 3. 兩份 notebook 同時儲存。要怎麼做才不會弄丟東西？
+# <details><summary>答案</summary>不要有兩邊都會改寫的共用檔案。每個版本一個資料夾，而且是一步到位、整個出現。</details>
+
 # %%
 from nbdeploy import stop_all
 
@@ -268,3 +374,6 @@ stop_all()
 # %% [markdown]
 # **Next:** `03_rest_service` looks at the service itself; exercise 2 sends one part of the users to
 # a new version, and measures which is better.
+
+# %% [markdown] lang="zh-TW"
+# **下一步**：`03_rest_service` 來看服務本身；練習 2 會把一部分使用者導到新版本，並且量出哪一版比較好。

@@ -7,6 +7,15 @@
 # - read a refused request: what does *422* say, and what do you change?
 # - say what a service must do while it predicts, and read its OpenAPI page.
 
+# %% [markdown] lang="zh-TW"
+# # 3 把模型變成網路服務
+#
+# 學完這一課，你可以
+#
+# - 部署模型，並從任何程式語言呼叫它，
+# - 讀懂被拒絕的請求：422 是什麼意思、該改哪裡，
+# - 說出服務在預測的同時還必須做什麼，並看懂它的 OpenAPI 頁面。
+
 # %%
 from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
@@ -20,6 +29,11 @@ model = RandomForestClassifier(n_estimators=30, random_state=0).fit(X_train, y_t
 # ## See it first
 #
 # 178 wines, 13 measured values each, three growers. Three lines give a live service:
+
+# %% [markdown] lang="zh-TW"
+# ## 先看成果
+#
+# 178 支酒，每支 13 個量測值，來自三家酒莊。三行就有一個上線的服務：
 
 # %%
 from nbdeploy import deploy
@@ -35,6 +49,13 @@ service.predict(X_test.head(3))
 #
 # This is the class of the chapter: two routes, and the model behind them. Read it slowly. Where is
 # the model called? What happens when that fails?
+
+# %% [markdown] lang="zh-TW"
+# 這些數字是酒莊的編號。從第二行到第三行，中間發生了什麼事？我們自己做一個這樣的服務看看。
+#
+# ## 拆開來看
+#
+# 這是教材裡的類別：兩條路由，後面是模型。慢慢讀。模型在哪裡被呼叫？呼叫失敗時會怎樣？
 
 # %% tags=["chapter"]
 import numpy as np
@@ -75,6 +96,10 @@ class ModelService:
 # `.app` is a web application. A test client can call it without a network, which is handy in a
 # notebook. First we save the model, because the class wants a path.
 
+# %% [markdown] lang="zh-TW"
+# `.app` 是一個網頁應用程式。測試用的用戶端不經過網路就能呼叫它，在 notebook 裡很方便。
+# 這個類別要的是路徑，所以我們先把模型存起來。
+
 # %% tags=["warns"]
 from fastapi.testclient import TestClient
 
@@ -88,6 +113,11 @@ chapter.post("/predict", json={"features": row}).json()
 # the columns were lost on the way.
 #
 # Now the class of `nbdeploy`: the same name, the same call, the same answer.
+
+# %% [markdown] lang="zh-TW"
+# 行得通。回應是只有一個數字的串列，也就是酒莊。另外 scikit-learn 發出警告：欄位名稱在半路上弄丟了。
+#
+# 現在換 `nbdeploy` 的類別：同樣的名字、同樣的呼叫、同樣的答案。
 
 # %%
 from nbdeploy import ModelService as BetterService
@@ -106,6 +136,14 @@ print(better.get("/model/info").json()["features"][:3])
 # takes names with the values. What do the two answer? The right grower was 0. (We have read the
 # warning, and switch it off.)
 
+# %% [markdown] lang="zh-TW"
+# 最後一行是新的：這個服務知道各欄位的**名稱**。
+#
+# ## 故意弄壞它
+#
+# 呼叫端把數值的順序弄亂了。教材的類別只收一串光禿禿的數字，`nbdeploy` 還可以收「名稱加數值」。
+# 兩邊各會怎麼回答？正確的酒莊是 0。（剛才的警告我們看過了，先關掉。）
+
 # %% tags=["nbval-check-output"]
 import warnings
 
@@ -119,6 +157,11 @@ print("nbdeploy:", better.post("/predict", json={"features": mixed}).json())
 #
 # Now a caller writes a word where a number belongs:
 
+# %% [markdown] lang="zh-TW"
+# 第一個答案是錯的，而且看不出任何異狀。帶著名稱送，順序就無關緊要了。
+#
+# 再來，呼叫端在該填數字的地方填了文字：
+
 # %% tags=["nbval-check-output"]
 wrong = {"features": {**X_test.iloc[0].to_dict(), "alcohol": "strong"}}
 answer = better.post("/predict", json=wrong)
@@ -129,11 +172,21 @@ answer.json()
 # **422** means: I understood your request, but these values do not fit. `detail` is for people,
 # `error` is for programs: which row, which column, what was expected.
 
+# %% [markdown] lang="zh-TW"
+# **422** 的意思是：你的請求我看懂了，但這些值不符合要求。
+# `detail` 是給人看的，`error` 是給程式看的：哪一列、哪個欄位、預期是什麼。
+
 # %% [markdown]
 # ## Predict, then run
 #
 # A model needs half a second for an answer. While it works, somebody else asks for `/model/info`,
 # which is only a dict. How long does that second caller wait, in the chapter's class?
+
+# %% [markdown] lang="zh-TW"
+# ## 先猜，再執行
+#
+# 某個模型要半秒才答得出來。它還在算的時候，有人來要 `/model/info`，那不過是一個 dict。
+# 在教材的類別裡，這第二位呼叫者要等多久？
 
 # %%
 import asyncio
@@ -173,6 +226,14 @@ print("nbdeploy:", await second_caller_waits(slow_service.app))
 #
 # Every service describes itself in a format called OpenAPI. What can one ask this service?
 
+# %% [markdown] lang="zh-TW"
+# `async def` 用同一個執行緒服務所有人。教材的類別直接在那裡呼叫模型，所以**所有人**都得等它算完，
+# 連健康檢查也一樣。`nbdeploy` 則在別的執行緒做預測。
+#
+# ## 讀讀說明頁
+#
+# 每個服務都會用一種叫 OpenAPI 的格式描述自己。這個服務可以怎麼呼叫？
+
 # %%
 page = httpx2.get(f"{service.url}/openapi.json").json()
 print("Paths to post to:", [path for path, verbs in page["paths"].items() if "post" in verbs])
@@ -182,6 +243,10 @@ service.open()
 # The link opens the same description as a page for people. Look for `POST /predict` there, press
 # *Try it out*, and send the row that stands in the form.
 
+# %% [markdown] lang="zh-TW"
+# 點開連結，就是同一份描述給人看的版本。在裡面找到 `POST /predict`，按下 **Try it out**，
+# 把表單裡現成的那一列送出去。
+
 # %% [markdown]
 # ## Two tasks
 #
@@ -190,6 +255,15 @@ service.open()
 #
 # **03.2** This request is refused. Repair `payload` until the service "wine" answers it:
 # `check("03.2", service, payload)`. The message of the service tells you what to do.
+
+# %% [markdown] lang="zh-TW"
+# ## 兩個練習
+#
+# **03.1** 自己部署一個能分辨三種鳶尾花（`sklearn.datasets.load_iris`）的模型，名稱用 "iris"。
+# 然後 `check("03.1", iris)`。
+#
+# **03.2** 這個請求會被拒絕。請修好 `payload`，讓服務 "wine" 願意回答：
+# `check("03.2", service, payload)`。該怎麼改，服務的訊息會告訴你。
 
 # %%
 payload = {"features": X_test.iloc[5].to_dict()}
@@ -209,6 +283,9 @@ from nbdeploy.teach import check, hint
 
 # %% [markdown]
 # *One answer is in the folded cell below. `hint("03.1")` and `hint("03.2")` help before.*
+
+# %% [markdown] lang="zh-TW"
+# 下面收合的儲存格裡有一個參考答案。在那之前，`hint("03.1")` 和 `hint("03.2")` 可以幫忙。
 
 # %% jupyter={"source_hidden": true}
 from sklearn.datasets import load_iris
@@ -250,11 +327,41 @@ check("03.2", service, {"features": repaired})
 # <details><summary>Answer</summary>It blocks the one thread on which all requests are
 # handled.</details>
 
+# %% [markdown] lang="zh-TW"
+# ## 在正式環境
+#
+# - **KServe** 和 **Triton** 採用 Open Inference Protocol：`POST /v2/models/wine/infer`。
+# - **BentoML** 和 **Ray Serve** 要你寫一個類別，和上面那個很像。
+# - 不管用哪一套，重要的都是這三件事：從資料學來的名稱和型別、說得清楚的拒絕，
+#   以及模型在忙時也答得出來的健康檢查。
+#
+# ## 重點整理
+#
+# 服務就是兩條路由，後面放一個模型。讓它好用的是周邊的功夫：它知道一列資料該長什麼樣子，
+# 不符合的就拒絕，而且預測時還能回答別人。
+#
+# **小測驗**
+#
+# 1. 請求得到 422。服務壞了嗎？
+# <details><summary>答案</summary>沒有，是請求不符合要求，訊息會指出是哪個值。模型真的壞了會回 500。</details>
+#
+# 2. 為什麼要連名稱一起送，而不是只送一串數值？
+# <details><summary>答案</summary>順序錯了，串列會得到錯的答案，卻沒有任何錯誤訊息。
+# 有名稱的話順序不重要，少了哪個也會被發現。</details>
+#
+# 3. 為什麼 `predict` 不可以直接在 `async def` 裡執行？
+# <details><summary>答案</summary>所有請求都靠同一個執行緒處理，它會把那個執行緒卡住。</details>
+
 # %% [markdown]
 # ## Clean up
 #
 # `stop_all()` stops everything that was deployed here. The services that we made by hand are closed
 # by hand.
+
+# %% [markdown] lang="zh-TW"
+# ## 收拾
+#
+# `stop_all()` 會停掉在這裡部署的一切。我們自己手動建立的服務，就自己手動關閉。
 
 # %%
 from nbdeploy import stop_all

@@ -9,6 +9,17 @@
 #
 # No engine for containers is needed.
 
+# %% [markdown] lang="zh-TW"
+# # 5 裝進容器
+#
+# 學完這一課，你可以
+#
+# - 說出 Dockerfile 每一行的用途，以及順序為什麼重要，
+# - 只鎖定模型服務真正需要的套件，
+# - 在建置之前，就知道容器的答案會和 notebook 一樣。
+#
+# 不需要安裝容器引擎。
+
 # %%
 from palmerpenguins import load_penguins
 from sklearn.linear_model import LogisticRegression
@@ -28,6 +39,11 @@ model = make_pipeline(FunctionTransformer(add_ratio), LogisticRegression(max_ite
 #
 # One call writes a folder that holds everything. The list is below *9 files*:
 
+# %% [markdown] lang="zh-TW"
+# ## 先看成果
+#
+# 一次呼叫，就寫出一個應有盡有的資料夾。清單收在 **9 files** 底下：
+
 # %%
 from nbdeploy import deploy
 
@@ -38,6 +54,9 @@ bundle
 # %% [markdown]
 # Will it answer there as it does here? The rehearsal starts the service from that folder, in an
 # environment with the locked packages and nothing else, and asks the same rows:
+
+# %% [markdown] lang="zh-TW"
+# 到了那邊，答案會和這裡一樣嗎？預演會在只裝了鎖定套件的環境裡，從這個資料夾啟動服務，再問同樣的資料列：
 
 # %%
 report = bundle.check(quick=True)
@@ -51,6 +70,14 @@ report
 #
 # This is the chapter's class. Which user runs the process? Who notices when it hangs? Which versions
 # get installed if the requirements say just `scikit-learn`?
+
+# %% [markdown] lang="zh-TW"
+# 你的函式 `add_ratio` 只存在這份 notebook 裡，在那邊卻照樣能用：它跟著模型一起搬過去了。
+#
+# ## 拆開來看
+#
+# 這是教材裡的類別。行程用哪個使用者的身分執行？卡住了誰會發現？
+# 需求檔裡如果只寫 `scikit-learn`，裝到的會是哪個版本？
 
 # %% tags=["chapter"]
 class DockerConfig:
@@ -79,6 +106,10 @@ print(DockerConfig.generate_dockerfile("requirements.txt", "model/model.joblib")
 # Root, nobody, and whatever is newest on that day. Also, `COPY . /app/` takes along everything that
 # lies around: data, keys, notebooks. Here is the one of our bundle. Read its comments:
 
+# %% [markdown] lang="zh-TW"
+# 答案是 root、沒有人、當天最新的版本。而且 `COPY . /app/` 會把手邊的東西全部帶走：資料、金鑰、notebook。
+# 下面是我們部署包裡的 Dockerfile，請讀它的註解：
+
 # %%
 bundle.dockerfile
 
@@ -94,6 +125,16 @@ bundle.dockerfile
 #
 # The chapter's second call writes how it is run. What does `cap_drop` take away?
 
+# %% [markdown] lang="zh-TW"
+# - **兩個階段**：負責安裝的東西（pip 和它的快取）留在第一個階段，真正執行的是第二個。
+# - **順序**：少變動的放上面，常變動的放下面。只要複製進去的檔案沒變，引擎就沿用每一行先前的結果。
+# - **`USER`** 是一個數字：行程可以讀模型，但任何檔案都不歸它所有。
+# - **`HEALTHCHECK`** 問的是服務本身，而不只是看行程還在不在。
+# - `ENTRYPOINT` 和 `CMD` 後面的**中括號**：中間不經過 shell，停止的訊號才送得到，處理到一半的請求也才會回完。
+# - **`--trust sha256:...`**：容器只提供這一個模型，被掉包的一概不收。
+#
+# 教材的第二個呼叫寫的是容器怎麼執行。`cap_drop` 拿掉了什麼？
+
 # %%
 from nbdeploy import DockerConfig as BetterConfig
 
@@ -106,6 +147,13 @@ BetterConfig.generate_compose_file("penguins", "penguins:1.0")
 # ## Break it on purpose
 #
 # A name comes from a form on a web page. What happens to it in the chapter's text?
+
+# %% [markdown] lang="zh-TW"
+# 拿掉 root 的所有特權，雖然行程本來就不是 root：一扇門，兩道鎖。而且沒有 `NBDEPLOY_TOKEN`，它根本不會啟動。
+#
+# ## 故意弄壞它
+#
+# 有個名稱是從網頁表單來的。放進教材的 Dockerfile 會變成什麼？
 
 # %% tags=["nbval-check-output"]
 from nbdeploy import ContainerError
@@ -122,6 +170,11 @@ except ContainerError as error:
 # It became a command that runs while the image is built.
 #
 # The second classic: a model reads a file that is on your disk only. In the notebook all is well.
+
+# %% [markdown] lang="zh-TW"
+# 它變成一道在建置映像檔時執行的命令。
+#
+# 第二個經典狀況：模型會讀一個只存在你磁碟上的檔案。在 notebook 裡一切正常。
 
 # %%
 import pandas as pd
@@ -141,6 +194,13 @@ with deploy(careless, name="careless", example=X) as trial:
 # ## Predict, then run
 #
 # How many packages are installed where this notebook runs? How many of them does the container need?
+
+# %% [markdown] lang="zh-TW"
+# 幾秒鐘就找到了，什麼都不必建置。
+#
+# ## 先猜，再執行
+#
+# 執行這份 notebook 的環境裝了幾個套件？其中有幾個是容器需要的？
 
 # %%
 from importlib.metadata import distributions
@@ -162,6 +222,17 @@ print("matplotlib" in locked, "jupyterlab" in locked, "scikit-learn" in locked)
 # **05.2** Write `pinned(names)`: for the names of installed packages a sorted list of lines such as
 # `"numpy==2.4.6"`, with the versions that are installed here.
 
+# %% [markdown] lang="zh-TW"
+# `pip freeze` 會全部帶走。nbdeploy 則是看模型：它的內容提到哪些模組、你的函式匯入了什麼，以及這些套件又需要什麼。
+#
+# ## 兩個練習
+#
+# **05.1** 寫一個 `again(lines, changed)`：當檔案 `changed` 變了，引擎會重做某個階段的哪幾行？
+# 也就是第一個提到這個檔案的 `COPY`，以及它下面的每一行。
+#
+# **05.2** 寫一個 `pinned(names)`：給它已安裝套件的名稱，回傳排序好的串列，每一行像 `"numpy==2.4.6"`，
+# 版本就是這裡安裝的版本。
+
 # %%
 from nbdeploy.teach import check, hint
 
@@ -175,6 +246,9 @@ from nbdeploy.teach import check, hint
 
 # %% [markdown]
 # *One answer is in the folded cell below. `hint("05.1")` and `hint("05.2")` help before.*
+
+# %% [markdown] lang="zh-TW"
+# 下面收合的儲存格裡有一個參考答案。在那之前，`hint("05.1")` 和 `hint("05.2")` 可以幫忙。
 
 # %% jupyter={"source_hidden": true}
 from importlib.metadata import version
@@ -214,8 +288,34 @@ check("05.2", lambda names: sorted(f"{name}=={version(name)}" for name in names)
 # <details><summary>Answer</summary>Functions of the notebook travel as compiled code, which only the
 # same minor version reads.</details>
 
+# %% [markdown] lang="zh-TW"
+# ## 在正式環境
+#
+# - **BentoML** 和 **MLflow** 也會從模型產生映像檔；兩者都不加健康檢查，MLflow 的映像檔還用 root 執行。
+# - **KServe** 不需要你的映像檔：它把模型掛載到準備好的伺服器裡。
+# - **SageMaker** 用參數 `serve` 啟動你的映像檔，**Vertex AI** 用變數告知連接埠和路徑。同一個映像檔兩種都懂。
+#
+# ## 重點整理
+#
+# 容器是一個承諾：到哪裡都是同樣的套件、同樣的模型、同樣的啟動方式。
+# 有了鎖定、摘要和預演，這個承諾才守得住。
+#
+# **小測驗**
+#
+# 1. 為什麼要先裝套件，再複製模型？
+# <details><summary>答案</summary>模型常常換。它上面的步驟都不必重做，所以換個模型，建置只要幾秒。</details>
+#
+# 2. 為什麼 token 不寫在 Dockerfile 裡？
+# <details><summary>答案</summary>拿到映像檔的人，每一行都讀得到。機密要在容器啟動時才給。</details>
+#
+# 3. 映像檔的 Python 和 notebook 的次版本不同，什麼會壞掉？
+# <details><summary>答案</summary>notebook 裡的函式是以編譯過的程式碼搬過去的，只有同一個次版本讀得懂。</details>
+
 # %% [markdown]
 # ## Clean up
+
+# %% [markdown] lang="zh-TW"
+# ## 收拾
 
 # %%
 from nbdeploy import stop_all

@@ -43,6 +43,7 @@ class Lab:
             "JUPYTER_RUNTIME_DIR": str(self._folder / ".runtime"),
             "JUPYTERLAB_WORKSPACES_DIR": str(self._folder / ".workspaces"),
         }
+        environment.pop("NBDEPLOY_LANG", None)  # where the notebook is decides
         self._log = (self._folder / "lab.log").open("w")
         self._process = subprocess.Popen(
             [

@@ -201,3 +201,21 @@ def test_the_comparison_of_versions_is_readable_in_the_theme(lab, theme):
     for box in card.locator(".nbd-scroll").all():
         assert box.evaluate("node => node.scrollWidth <= node.clientWidth")
     notebook.close()
+
+
+def test_checks_speak_the_language_of_the_folder_that_the_notebook_is_in(lab):
+    (lab._folder / "zh-TW").mkdir()
+    notebook = lab.open(
+        [
+            # What Jupyter tells of the notebook counts, not where its code went.
+            "import os; os.chdir('/')",
+            'from nbdeploy.teach import check, hint; check("05.1", ...)',
+            'hint("05.1")',
+        ],
+        name="zh-TW/lesson",
+    )
+    notebook.run_all()
+    assert "步驟 05.1 還沒完成。" in notebook.output(1).inner_text()
+    assert "預期" in notebook.output(1).inner_text()
+    assert "步驟 05.1 的提示 1（共 3 個）" in notebook.output(2).inner_text()
+    notebook.close()

@@ -92,13 +92,14 @@ class OpenLesson:
         body = self.page.locator(".jp-WindowedPanel-outer").first
         step = body.evaluate("node => node.clientHeight - 40")
         height = body.evaluate(HEIGHT)
+        name = self.name.replace("/", "-")
         PICTURES.mkdir(parents=True, exist_ok=True)
-        for old in PICTURES.glob(f"{self.name}-{tone}-*.png"):
+        for old in PICTURES.glob(f"{name}-{tone}-*.png"):
             old.unlink()
         for number, top in enumerate(range(0, round(height), step)):
             body.evaluate("(node, top) => node.scrollTo(0, top)", top)
             self.page.wait_for_timeout(80)
-            self.page.screenshot(path=PICTURES / f"{self.name}-{tone}-{number:02}.png")
+            self.page.screenshot(path=PICTURES / f"{name}-{tone}-{number:02}.png")
 
     def close(self):
         self.page.evaluate(
@@ -113,6 +114,9 @@ def course(lab_with, tmp_path_factory):
     folder = tmp_path_factory.mktemp("course")
     for path in (*NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("*.md")):
         shutil.copy(path, folder)
+    (folder / "zh-TW").mkdir()
+    for path in (NOTEBOOKS / "zh-TW").glob("*.ipynb"):
+        shutil.copy(path, folder / "zh-TW")
     running = lab_with(folder).start()
     yield running
     running.stop()
@@ -133,4 +137,22 @@ def test_a_lesson_runs_in_jupyterlab_and_can_be_read(name, tone, course, chromiu
     assert lesson.page.evaluate(UNREADABLE) == []
     assert lesson.page.evaluate(TOO_WIDE) == []
     assert list(PICTURES.glob(f"{name}-{tone}-*.png"))
+    lesson.close()
+
+
+@pytest.mark.acceptance
+@pytest.mark.browser
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_in_chinese_runs_and_its_checks_speak_chinese(name, course, chromium, monkeypatch):
+    monkeypatch.setenv("NBDEPLOY_STRICT", "1")
+    course._write_setting("apputils-extension/themes", theme="JupyterLab Light")
+    lesson = OpenLesson(chromium, course.url, f"zh-TW/{name}")
+    lesson.run()
+
+    lesson.photograph("light")
+
+    assert lesson.page.evaluate(TOO_WIDE) == []
+    told = " ".join(lesson.page.locator(".jp-OutputArea").all_inner_texts())
+    assert not re.search(r"Step \S+ passed|steps passed", told)
+    assert re.search(r"步驟 \S+ 通過|通過 \d+ 個步驟", told)
     lesson.close()

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from copy import deepcopy
 from pathlib import Path
 
@@ -42,6 +44,14 @@ print(_json.dumps({
 def test_the_committed_notebooks_are_what_their_sources_build(capsys):
     status = main(["--check"])
     assert (status, capsys.readouterr().err) == (0, "")
+
+
+def test_nbval_runs_the_english_edition_only():
+    options = ["-p", "nbval", "--nbval-lax", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *options, str(NOTEBOOKS)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    collected = {line.partition("::")[0] for line in told.splitlines() if "::" in line}
+    assert {path.removeprefix("notebooks/") for path in collected} == set(map(str, EDITIONS))
 
 
 @pytest.fixture

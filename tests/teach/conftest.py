@@ -8,7 +8,8 @@ from nbdeploy.teach.records import PROGRESS
 
 @pytest.fixture(autouse=True)
 def fresh_progress(monkeypatch):
-    monkeypatch.delenv("NBDEPLOY_STRICT", raising=False)
+    for name in ("NBDEPLOY_STRICT", "NBDEPLOY_LANG", "JPY_SESSION_NAME"):
+        monkeypatch.delenv(name, raising=False)
     PROGRESS.forget()
     yield
     PROGRESS.forget()

@@ -52,11 +52,15 @@ def candidate_is_good(versions: Any) -> str:
     # Who fitted on a bare array is asked with one: scikit-learn warns of names otherwise.
     rows = wines.data.to_numpy() if names is None else wines.data[list(names)]
     right = float((model.predict(rows) == wines.target).mean())
-    for measured, whose in ((found.metrics[_METRIC], "the metric that you saved"), (right, "it")):
+    saved = found.metrics[_METRIC]
+    for measured, came in (
+        (saved, f"{saved:.0%} (the metric that you saved)"),
+        (right, f"{right:.0%}"),
+    ):
         expect(
             measured >= _LEAST_RIGHT,
             expected=f"a model that tells at least {_LEAST_RIGHT:.0%} of the wines right",
-            came=f"{measured:.0%} ({whose})",
+            came=came,
             look="the number of trees: `fit(trees=300)`",
         )
     return f"version 2.0 is the candidate, and tells {right:.0%} of all wines right"

@@ -10,6 +10,17 @@
 # In each step, replace `...` by your code, run the cell, then run the check below it. Stuck?
 # `hint("ex2.1")` gives a first nudge; ask again for more.
 
+# %% [markdown] lang="zh-TW"
+# # 練習 2：版本、回滾與 A/B 測試
+#
+# 45 到 60 分鐘，七個步驟。需要先學過第 1 到第 3 課。
+#
+# 南極的觀測站用你的模型認企鵝。現在你有一個更好的，但真的比較好嗎？
+# 怎麼把它送到觀測站，連一個請求都不掉？出問題時又怎麼退回來？
+#
+# 每個步驟裡，把 `...` 換成你的程式碼，執行儲存格，再執行下面的檢查。卡住了？
+# `hint("ex2.1")` 先給一點提示，再呼叫一次會說得更多。
+
 # %%
 from palmerpenguins import load_penguins
 from sklearn.compose import make_column_transformer
@@ -32,6 +43,9 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.4, random_
 # %% [markdown]
 # Two models. The old one looks at the weight only, the new one at all measures and the island.
 
+# %% [markdown] lang="zh-TW"
+# 兩個模型。舊的只看體重，新的看所有量測值和島嶼。
+
 # %%
 weight = make_column_transformer((SimpleImputer(), ["body_mass_g"]))
 old = make_pipeline(weight, DecisionTreeClassifier(max_depth=2, random_state=0))
@@ -48,6 +62,13 @@ new = make_pipeline(columns, LogisticRegression(max_iter=1000)).fit(X_train, y_t
 # Make a `ModelVersionControl` in the folder `work/ex2/penguins`. Save `old` as version "1.0" and
 # `new` as version "1.1", each with its accuracy on the test data as the metric `accuracy`, and with
 # `example=X_train`. Then point the alias "production" to "1.0".
+
+# %% [markdown] lang="zh-TW"
+# ## 步驟 1：兩個都留著
+#
+# 在資料夾 `work/ex2/penguins` 建立一個 `ModelVersionControl`。把 `old` 存成版本 "1.0"、`new` 存成版本 "1.1"，
+# 各自帶上在測試資料的準確率，指標名稱 `accuracy`，並加上 `example=X_train`。
+# 最後讓別名 "production" 指向 "1.0"。
 
 # %%
 # solution
@@ -68,6 +89,12 @@ versions
 # and tell the history why (`why=...`). Do not simply set the alias again: an alias knows its way
 # back.
 
+# %% [markdown] lang="zh-TW"
+# ## 步驟 2：回頭路
+#
+# 星期五有人讓 "production" 指向 "1.1"。星期六觀測站打電話來：退回去！
+# 請把兩件事都做一遍，並在歷史裡寫下原因（`why=...`）。不要只是把別名重設一次：別名自己認得回去的路。
+
 # %%
 # solution
 versions.set_alias("production", "1.1", why="better on the test data")
@@ -82,6 +109,12 @@ check("ex2.2", versions)
 #
 # Deploy the version behind "production" as `service`, under the name "penguins". Roll out version
 # "1.1" and predict a penguin of `X_test` with it. Then bring the traffic of before back.
+
+# %% [markdown] lang="zh-TW"
+# ## 步驟 3：上線，一個請求都不掉
+#
+# 把 "production" 指向的版本部署成 `service`，名稱用 "penguins"。推出版本 "1.1"，
+# 用它預測 `X_test` 裡的一隻企鵝，然後把流量恢復成原來的樣子。
 
 # %%
 # solution
@@ -103,6 +136,16 @@ check("ex2.3", service)
 # - the same key gives the same version, in every process and for ever. Careful: Python's own
 #   `hash()` of a text is another one in every process!
 # - when the weight of the last version grows, its keys stay with it.
+
+# %% [markdown] lang="zh-TW"
+# ## 步驟 4：誰拿到哪一版？
+#
+# 在 A/B 測試裡，同一個呼叫者必須永遠拿到同一版。請寫出負責挑選的函式：
+#
+# - `choose("station 7", {"1.0": 0.9, "1.1": 0.1})` 給出 "1.0" 或 "1.1"；
+# - 鍵值夠多的時候，每一版分到的比例就是它的權重；
+# - 同一個鍵值，在每個行程裡、永遠都給同一版。小心：Python 自己的 `hash()` 遇到字串，每個行程算出來都不一樣！
+# - 最後一版的權重變大時，原本屬於它的鍵值仍然屬於它。
 
 # %%
 import hashlib
@@ -128,6 +171,12 @@ check("ex2.4", choose)
 # Before you start: the old model names 75 % of the penguins right. You want to see a difference of
 # 15 points, with a power of 90 %. How many penguins does each version need? `sample_size` knows.
 
+# %% [markdown] lang="zh-TW"
+# ## 步驟 5：測試要跑多久？
+#
+# 開始之前先想：舊模型認對 75% 的企鵝。你想看出 15 個百分點的差距，檢定力 90%。
+# 每一版需要幾隻企鵝？`sample_size` 知道。
+
 # %%
 # solution
 needed = sample_size(0.75, 0.15, power=0.90)
@@ -141,6 +190,12 @@ needed
 #
 # The stations ask below, each with its name in the header `X-Station`. A day later somebody looks at
 # each penguin again and sends the truth. This function plays both:
+
+# %% [markdown] lang="zh-TW"
+# ## 步驟 6：A/B 測試
+#
+# 下面由各觀測站提問，各自在標頭 `X-Station` 寫上名字。一天之後，有人再看一次每隻企鵝，送回真實答案。
+# 這個函式扮演兩邊的角色：
 
 # %%
 def stations_ask(service, count, **changed):
@@ -163,6 +218,11 @@ def stations_ask(service, count, **changed):
 # stations ask until each version has the truth about `needed` penguins: `stations_ask(service, 100)`
 # lets 100 come by. Then read `service.compare()` and write down who wins: `winner = "1.0"` or "1.1".
 
+# %% [markdown] lang="zh-TW"
+# 讓兩版各分一半的流量，並且每個觀測站永遠拿到同一版。讓觀測站一直問，
+# 問到兩版都有 `needed` 隻企鵝的真實答案：`stations_ask(service, 100)` 會有 100 隻經過。
+# 接著讀 `service.compare()`，寫下誰贏：`winner = "1.0"` 或 "1.1"。
+
 # %%
 # solution
 service.split({"1.0": 0.5, "1.1": 0.5}, key="X-Station")
@@ -178,10 +238,19 @@ check("ex2.6", service, winner)
 # penguins that was chosen before. The wider one holds whenever you look, however often. Which one
 # may you read every morning?
 
+# %% [markdown] lang="zh-TW"
+# `compare()` 顯示兩個區間。窄的那個，只有在事先決定好企鵝數量、而且只看**一次**的時候才成立；
+# 寬的那個不管你何時看、看幾次都成立。每天早上都要看的話，該讀哪一個？
+
 # %% [markdown]
 # ## Step 7: step by step, under guard
 #
 # The winner takes everything. Then a colleague brings version 1.2, with an accuracy as good:
+
+# %% [markdown] lang="zh-TW"
+# ## 步驟 7：一步一步來，旁邊有護欄
+#
+# 贏家接手全部流量。然後有位同事帶來 1.2 版，準確率一樣好：
 
 # %%
 seasons = (OneHotEncoder(), ["island", "year"])
@@ -199,6 +268,12 @@ if ... not in (versions, service):  # steps 1 and 3 made them
 # more than 5 % of at least 20 requests fail. Keep what `rollout` gives you as `rollout`. Then let
 # the stations ask about 150 penguins of 2010: `stations_ask(service, 150, year=2010)`.
 
+# %% [markdown] lang="zh-TW"
+# 它通過所有測試，卻有個地方不對勁：資料到 2009 年為止，觀測站卻在 2010 年提問。
+# 請把 "1.2" 分成 20%、50%、100% 三步推出，並設一道護欄（guard）：至少 20 個請求中失敗超過 5%，就把它退回去。
+# 把 `rollout` 給你的東西存成 `rollout`。接著讓觀測站問 2010 年的 150 隻企鵝：
+# `stations_ask(service, 150, year=2010)`。
+
 # %%
 # solution
 guard = Guard(max_error_rate=0.05, min_requests=20)
@@ -215,6 +290,12 @@ check("ex2.7", service, rollout)
 # what should the model have said to a year that it does not know?
 #
 # ## Clean up
+
+# %% [markdown] lang="zh-TW"
+# 只有少數請求失敗，也沒有人半夜被叫醒。如果不分步驟會怎樣？
+# 模型碰到不認得的年份，又該怎麼回答才對？
+#
+# ## 收拾
 
 # %%
 stop_all()
