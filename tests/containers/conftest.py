@@ -43,7 +43,7 @@ def add_ratio(frame):
 
 class Clip(BaseEstimator, TransformerMixin):
     def fit(self, X, y=None):
-        self.highest_ = X.select_dtypes("number").max()
+        self.highest_ = X.select_dtypes("number").max().to_list()
         return self
 
     def transform(self, X):
@@ -159,13 +159,19 @@ def buildkit(engine):
         except (ContainerError, ValueError, TypeError):
             continue
 
+    environment = {}
+    if found is not None:
+        folder = Path(found.command).parent
+        environment = {"DOCKER_BUILDKIT": "1", "PATH": f"{folder}:{os.environ['PATH']}"}
+
     def build(bundle, tag=None):
         with pytest.MonkeyPatch.context() as patch:
-            if found is not None:
-                patch.setenv("DOCKER_BUILDKIT", "1")
+            for name, value in environment.items():
+                patch.setenv(name, value)
             return bundle.build(tag, engine=found or engine)
 
     build.is_there = found is not None
+    build.environment = environment
     return build
 
 

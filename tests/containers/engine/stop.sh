@@ -21,3 +21,5 @@ fi
 # Of one that was killed, and that would be waited for in vain.
 if ours "$folder/exec/containerd/containerd.pid"; then kill -KILL "$pid" 2>/dev/null || true; fi
 rm -f "$folder/pid" "$folder/exec/containerd/containerd.pid"
+# It mounts its folder onto itself, and nobody could remove that.
+while umount "$folder/data" 2>/dev/null; do :; done
