@@ -31,13 +31,12 @@ lint: $(VENV)/.for-test
 # A Docker engine of its own in build/engine, as root, with `apt-get install docker.io mmdebstrap`; or
 # the one that DOCKER_HOST names. Where there is none the tests are skipped and say so.
 ENGINE := build/engine
+WITH_ENGINE = tests/containers/engine/run.sh $(ENGINE) $(BIN)/python
 test-containers: $(VENV)/.for-test
-	@host=$${DOCKER_HOST:-$$(tests/containers/engine/start.sh $(ENGINE) $(BIN)/python || true)}; \
-	DOCKER_HOST=$$host $(BIN)/pytest -rs -m 'containers and not acceptance' tests/containers; \
-	code=$$?; tests/containers/engine/stop.sh $(ENGINE); exit $$code
+	$(WITH_ENGINE) $(BIN)/pytest -n 2 --dist loadfile -rs -m 'containers and not acceptance' tests/containers
 
 acceptance: $(VENV)/.for-test $(VENV)/.for-torch
-	$(BIN)/pytest -m acceptance -rs
+	$(WITH_ENGINE) $(BIN)/pytest -m acceptance -rs
 
 # Each compares in one run; `make bench BENCH=--write` also writes the figures into benchmarks/README.md.
 bench: $(VENV)/.for-test
@@ -47,6 +46,7 @@ bench: $(VENV)/.for-test
 	$(BIN)/python benchmarks/formats.py $(filter --write,$(BENCH))
 	$(BIN)/python benchmarks/profile_request.py $(filter --write,$(BENCH))
 	$(BIN)/python benchmarks/ensemble.py
+	$(BIN)/python benchmarks/dashboard.py $(filter --write,$(BENCH))
 
 bench-peers: $(VENV)/.for-test
 	$(BIN)/python benchmarks/peers.py $(BENCH)

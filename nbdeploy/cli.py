@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from nbdeploy import __version__
-from nbdeploy.exceptions import NbdeployError, ServingError
+from nbdeploy.exceptions import NbdeployError, PortInUseError, ServingError
 
 __all__ = ["main"]
 
 _FAILED = 1
 _INTERRUPTED = 130
 _GRACE = 8  # seconds for requests in flight; Docker kills after 10
+_PLATFORM_PORTS = ("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT")  # of Vertex AI, of SageMaker
+_SAGEMAKER_PORT = 8080
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 for success, 1 for a failure that was told on stderr, 2 for a wrong call (by exit),
         130 after an interrupt.
     """
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser().parse_args(words, argparse.Namespace(words=words))
     try:
         code: int = options.run(options)
     except NbdeployError as error:
@@ -148,6 +151,7 @@ def _add_serve(commands: Any) -> None:
         metavar="NAME",
         help="a Host name that callers may use while there is no token; repeatable",
     )
+    _add_request_log(serve)
     serve.add_argument(
         "--ssl-certfile", metavar="FILE", help="certificate (PEM): speak https and nothing else"
     )
@@ -155,6 +159,45 @@ def _add_serve(commands: Any) -> None:
         "--ssl-keyfile", metavar="FILE", help="its key (PEM), unless the certificate's file has it"
     )
     serve.set_defaults(run=_serve)
+
+
+def _add_request_log(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument(
+        "--request-log",
+        metavar="FOLDER",
+        default=os.environ.get("NBDEPLOY_REQUEST_LOG"),
+        help="record requests and answers here, one JSON object a line, at most 100 MB "
+        "(default: NBDEPLOY_REQUEST_LOG)",
+    )
+    serve.add_argument(
+        "--request-log-sample",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="the share of the requests that is recorded (default: all)",
+    )
+    serve.add_argument(
+        "--request-log-redact",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="a column whose cells are not recorded; repeatable",
+    )
+
+
+def _request_log(options: argparse.Namespace) -> Any:
+    if not options.request_log:
+        return None
+    from nbdeploy.monitoring.request_log import RequestLog  # noqa: PLC0415 -- who serves only
+
+    try:
+        return RequestLog(
+            options.request_log,
+            sample=options.request_log_sample,
+            redact=options.request_log_redact,
+        )
+    except ValueError as error:
+        raise ServingError(str(error)) from None
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -184,6 +227,7 @@ def _serve(options: argparse.Namespace) -> int:
         token=None if options.no_token else "auto",
         allowed_hosts=options.allowed_host,
         load=False,
+        request_log=_request_log(options),
     )
     config = uvicorn.Config(
         service.app,
@@ -202,21 +246,37 @@ def _serve(options: argparse.Namespace) -> int:
     # command sees it. The log has told why.
     service.health.on_failure(lambda: setattr(server, "should_exit", True))
     # uvicorn would tell of a taken port in its log, and exit in a way of its own.
-    listener = bind_listener(options.host, options.port or None)
-    port = listener.getsockname()[1]
+    listeners = [bind_listener(options.host, options.port or None)]
+    port = listeners[0].getsockname()[1]
     _tell(f"nbdeploy: {service.name} listens on {options.host}, port {port}. Ctrl+C stops it.")
+    if _is_started_by_sagemaker(options):
+        try:
+            listeners.append(bind_listener(options.host, _SAGEMAKER_PORT))
+            _tell(f"nbdeploy: and on port {_SAGEMAKER_PORT}: `serve` alone is SageMaker's word.")
+        except PortInUseError as error:
+            _tell(f"nbdeploy: SageMaker would not reach it. {error}")
     # Told to end by whoever started it, it ends well: uvicorn would raise the signal once more.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: None)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(server.serve(sockets=[listener]))
+        runner.run(server.serve(sockets=listeners))
     return _FAILED if service.health.has_failed else 0
+
+
+def _is_started_by_sagemaker(options: argparse.Namespace) -> bool:
+    """Tell whether this is an image that was started with ``serve``, and asked nothing else.
+
+    SageMaker does so, and then asks at one port whatever the image listens on.
+    """
+    told = any(os.environ.get(name) for name in _PLATFORM_PORTS)
+    is_image = bool(os.environ.get("NBDEPLOY_MODEL") and os.environ.get("NBDEPLOY_HOST"))
+    is_bare: bool = options.words == ["serve"]
+    return is_bare and is_image and not told and options.port != _SAGEMAKER_PORT
 
 
 def _port_of_environment() -> str:
     """Find the port that a platform wants: Vertex AI, then SageMaker, then our own variable."""
-    names = ("AIP_HTTP_PORT", "SAGEMAKER_BIND_TO_PORT", "NBDEPLOY_PORT")
-    told = (os.environ.get(name) for name in names)
+    told = (os.environ.get(name) for name in (*_PLATFORM_PORTS, "NBDEPLOY_PORT"))
     return next((port for port in told if port), "8000")
 
 

@@ -21,6 +21,7 @@ from nbdeploy.deployment_options import (
     service_for,
 )
 from nbdeploy.live_deployments import deployments, live, live_groups, lock, stop_all
+from nbdeploy.monitoring.request_log import RequestLog
 from nbdeploy.registry.recognition import is_model_version
 from nbdeploy.scaling.place import checked_place
 from nbdeploy.serving.names import checked_name
@@ -58,6 +59,7 @@ def deploy(
     timeout: float = 30.0,
     where: str = "kernel",
     store_example: bool = True,
+    request_log: str | os.PathLike[str] | RequestLog | None = None,
     ssl_certfile: str | os.PathLike[str] | None = None,
     ssl_keyfile: str | os.PathLike[str] | None = None,
 ) -> Deployment | DeploymentGroup:
@@ -120,6 +122,11 @@ def deploy(
         Keep at most 32 rows of `example` in memory: versions that come later are asked them
         before they go live; and 256 until ``monitor.drift()`` is first asked for. The baseline of
         the drift is counts and no rows, and is kept in any case.
+    request_log
+        A folder to record requests in, rows and answers, one JSON object a line: for
+        ``service.shadow("1.1", replay=folder)``. `nbdeploy.monitoring.RequestLog` records a share
+        of them, or leaves columns out. At most 100 MB are kept. What cannot be written is lost and
+        counted in ``stats()["request_log"]``; no answer waits for it.
     ssl_certfile
         A PEM file with a certificate: the service then speaks https and nothing else.
     ssl_keyfile
@@ -166,6 +173,7 @@ def deploy(
         max_concurrency=max_concurrency,
         max_queue=max_queue,
         where=checked_place(where, copy=copy),
+        request_log=RequestLog.of(request_log),
         ssl_certfile=Path(ssl_certfile) if ssl_certfile is not None else None,
         ssl_keyfile=Path(ssl_keyfile) if ssl_keyfile is not None else None,
     )
@@ -182,6 +190,7 @@ def deploy(
             **loading,
         )
     route = route_of(model, example=example, trust=trust, copy=copy, compile=compile)
+    options.prepare_request_log(route.signature)
     chosen = checked_name(name) if name is not None else name_of(model, route)
     if not store_example:
         let_rows_go(route)

@@ -260,6 +260,7 @@ def deploy_several(
         checked_name(each): route_of(model, example=rows[each], **loading)
         for each, model in models.items()
     }
+    options.prepare_request_log(*(route.signature for route in routes.values()))
     if not store_example:
         for route in routes.values():
             let_rows_go(route)

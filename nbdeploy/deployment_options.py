@@ -13,6 +13,7 @@ from nbdeploy.models.baseline import Baseline
 from nbdeploy.models.predictor import predictor_for
 from nbdeploy.models.serializer import snapshot
 from nbdeploy.models.signature import Signature
+from nbdeploy.monitoring.request_log import RequestLog, require_columns
 from nbdeploy.registry.recognition import is_model_version
 from nbdeploy.serving.addresses import address_of, surroundings
 from nbdeploy.serving.names import checked_name, name_from
@@ -56,6 +57,7 @@ class DeployKeywords(TypedDict, total=False):
     timeout: float
     where: str
     store_example: bool
+    request_log: str | os.PathLike[str] | RequestLog | None
     ssl_certfile: str | os.PathLike[str] | None
     ssl_keyfile: str | os.PathLike[str] | None
 
@@ -75,6 +77,7 @@ class Options:
     max_concurrency: int | None
     max_queue: int
     where: str
+    request_log: RequestLog | None
     ssl_certfile: Path | None
     ssl_keyfile: Path | None
 
@@ -90,7 +93,22 @@ class Options:
             "batch_timeout": self.batch_timeout,
             "max_concurrency": self.max_concurrency,
             "max_queue": self.max_queue,
+            # A service in a process of its own is told in JSON.
+            "request_log": None if self.request_log is None else self.request_log.to_dict(),
         }
+
+    def prepare_request_log(self, *signatures: Signature) -> None:
+        """Make the folder of the log, where there is one, and look at what shall be redacted.
+
+        Raises
+        ------
+        ServingError
+            If nothing can be written there, or a name is a column of no model.
+        """
+        if self.request_log is not None:
+            known = dict.fromkeys(name for each in signatures for name in each.names)
+            require_columns(self.request_log.redact, known)
+            self.request_log.prepare()
 
     def of_server(self) -> dict[str, Any]:
         """Give what a server takes of it."""

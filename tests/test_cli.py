@@ -85,6 +85,26 @@ def test_serve_answers_until_it_is_told_to_stop(path):
     assert served.process.returncode == 0
 
 
+def test_serve_records_what_it_is_asked_until_it_is_told_to_stop(path, tmp_path):
+    with Served(path, "--request-log", tmp_path / "logs", "--request-log-redact", "0") as served:
+        served.wait_for("/health/ready", 200)
+        httpx2.post(f"{served.url}/predict", json={"features": X[0].tolist()})
+        served.process.send_signal(signal.SIGTERM)
+        served.process.communicate(timeout=15)
+
+    (file,) = (tmp_path / "logs" / "iris").iterdir()
+    (line,) = file.read_text().splitlines()
+    assert json.loads(line)["rows"] == [X[0, 1:].tolist()]
+    assert json.loads(line)["answer"] == [0]
+
+
+def test_serve_tells_of_a_share_that_is_none(path, tmp_path, capsys):
+    options = ["--port=0", f"--request-log={tmp_path}", "--request-log-sample=5"]
+
+    assert main(["serve", str(path), *options]) == 1
+    assert "sample is 5.0. Expected a share" in capsys.readouterr().err
+
+
 def test_serve_finds_in_the_environment_what_a_platform_cannot_pass(path, monkeypatch):
     monkeypatch.setenv("NBDEPLOY_MODEL", str(path))
     monkeypatch.setenv("NBDEPLOY_HOST", "0.0.0.0")
@@ -101,6 +121,35 @@ def test_serve_finds_in_the_environment_what_a_platform_cannot_pass(path, monkey
 
     monkeypatch.setenv("AIP_HTTP_PORT", "8090")
     assert cli._parser().parse_args(["serve"]).port == 8090
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "expected"),
+    [
+        (["serve"], {}, True),
+        (["serve", "model.joblib"], {}, False),
+        (["serve", "--no-token"], {}, False),
+        (["serve"], {"NBDEPLOY_HOST": ""}, False),
+        (["serve"], {"NBDEPLOY_MODEL": ""}, False),
+        (["serve"], {"AIP_HTTP_PORT": "9000"}, False),
+        (["serve"], {"SAGEMAKER_BIND_TO_PORT": "9000"}, False),
+        (["serve"], {"NBDEPLOY_PORT": "8080"}, False),
+    ],
+)
+def test_only_an_image_that_is_asked_for_nothing_else_also_listens_for_sagemaker(
+    words, environment, expected, path, monkeypatch
+):
+    image = {"NBDEPLOY_MODEL": str(path), "NBDEPLOY_HOST": "0.0.0.0", "NBDEPLOY_PORT": "8000"}
+    for name, value in {**image, **environment}.items():
+        monkeypatch.setenv(name, value)
+    seen = []
+    monkeypatch.setattr(
+        cli, "_serve", lambda options: seen.append(cli._is_started_by_sagemaker(options))
+    )
+
+    main(words if environment.get("NBDEPLOY_MODEL") is None else [*words, str(path)])
+
+    assert seen == [expected]
 
 
 def test_serve_in_a_container_refuses_to_start_without_a_token(path, capsys, monkeypatch):

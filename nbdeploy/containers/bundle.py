@@ -10,29 +10,25 @@ from dataclasses import replace as with_changes
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbdeploy.containers.bundle_folder import read_facts, write_folder
-from nbdeploy.containers.bundle_page import bundle_html, readme
+from nbdeploy.containers.bundle_folder import read_facts
+from nbdeploy.containers.bundle_page import bundle_html
+from nbdeploy.containers.bundle_writing import ANSWERS, KEYS, write_bundle
 from nbdeploy.containers.checked_values import (
     checked_environment,
     checked_image,
     checked_labels,
+    checked_memory,
     checked_port,
     service_name_from,
 )
-from nbdeploy.containers.docker import DockerConfig, default_base_image, system_packages_for
-from nbdeploy.containers.dockerfile import Dockerfile
+from nbdeploy.containers.docker import default_base_image
 from nbdeploy.containers.engine import Engine, find_engine
-from nbdeploy.containers.hashes import with_hashes
-from nbdeploy.containers.model_imports import imports_of
-from nbdeploy.containers.packed_model import PackedModel, pack_model
-from nbdeploy.containers.requirements import Lock, lock_for
+from nbdeploy.containers.packed_model import pack_model
 from nbdeploy.containers.saved_answers import SavedAnswers
-from nbdeploy.containers.wheel import pack_wheel
 from nbdeploy.display.code_view import GeneratedFile
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.progress import ProgressBar
 from nbdeploy.exceptions import ContainerError
-from nbdeploy.models.manifest import SUFFIX
 
 if TYPE_CHECKING:
     from nbdeploy.containers.check_report import CheckReport
@@ -41,12 +37,6 @@ if TYPE_CHECKING:
     from nbdeploy.models.signature import Signature
 
 __all__ = ["Bundle"]
-
-_ANSWERS = "rehearsal.json"
-_IGNORED = (
-    "# Only what the Dockerfile copies is sent to the engine: never the rows of the rehearsal.\n"
-    "*\n!requirements.txt\n!wheels/\n!model/\n"
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -163,6 +153,7 @@ class Bundle(ReprMixin):
         image = checked_image(default_base_image() if base_image is None else base_image)
         port, labels = checked_port(port), checked_labels(labels)
         environment = checked_environment(environment)
+        memory = None if memory is None else checked_memory(memory)
         made = pack_model(
             model,
             example=example,
@@ -171,49 +162,27 @@ class Bundle(ReprMixin):
             version=version,
             trust=trust,
         )
-        called = service_name_from(name or made.suggested_name)
-        found = imports_of(made.packed.data, made.packed.entry.format, made.model)
-        lock = with_hashes(lock_for(found.modules, requirements), wanted=hashes)
         saved_with = (made.packed.entry.python or platform.python_version()).split(".")[:2]
         bundle = cls(
             folder=Path(folder),
-            name=called,
+            name=service_name_from(name or made.suggested_name),
             digest=made.packed.entry.digest,
             python=".".join(saved_with),
             port=port,
             model_file=f"model/{made.file_name}",
         )
-        dockerfile = Dockerfile(
+        write_bundle(
+            bundle,
+            made,
+            answers=made.answers(example if store_example else None),
+            requirements=requirements,
+            hashes=hashes,
             base_image=image,
-            requirements="requirements.txt",
-            model=bundle.model_file,
-            digest=bundle.digest,
-            port=bundle.port,
-            system_packages=system_packages_for(lock.to_text()),
-            labels={**bundle._own_labels(), **labels},
+            labels=labels,
             environment=environment,
+            memory=memory,
+            replace=replace,
         )
-        compose = DockerConfig.generate_compose_file(
-            called, bundle.default_tag, bundle.port, environment=environment, memory=memory
-        )
-        answers = made.answers(example if store_example else None)
-        files = {
-            **_model_files(bundle.model_file, made),
-            **_wheels(lock),
-            "requirements.txt": (_lock_head(bundle) + lock.to_text()).encode(),
-            "Dockerfile": dockerfile.render().encode(),
-            ".dockerignore": _IGNORED.encode(),
-            "compose.yaml": compose.encode(),
-            "README.md": readme(bundle).encode(),
-            _ANSWERS: answers.to_json(),
-        }
-        facts = {
-            **bundle._facts(),
-            "paths": sorted(found.paths),
-            "datasets": dict(sorted(found.datasets.items())),
-            "complete": found.is_complete,
-        }
-        write_folder(bundle.folder, files, facts, private=[_ANSWERS], replace=replace)
         return bundle
 
     @classmethod
@@ -226,11 +195,10 @@ class Bundle(ReprMixin):
             If there is none.
         """
         facts = read_facts(Path(folder))
-        keys = ("name", "digest", "python", "port", "model_file")
-        if not all(key in facts for key in keys):
+        if not all(key in facts for key in KEYS):
             message = f"{os.fspath(folder)!r} is an incomplete bundle. Write it again."
             raise ContainerError(message)
-        return cls(Path(folder), **{key: facts[key] for key in keys})
+        return cls(Path(folder), **{key: facts[key] for key in KEYS})
 
     @property
     def default_tag(self) -> str:
@@ -255,7 +223,7 @@ class Bundle(ReprMixin):
     @property
     def answers(self) -> SavedAnswers:
         """What the notebook's own model answered, for `check`."""
-        return SavedAnswers.from_json(self._file(_ANSWERS).encode())
+        return SavedAnswers.from_json(self._file(ANSWERS).encode())
 
     @property
     def files(self) -> list[str]:
@@ -321,7 +289,8 @@ class Bundle(ReprMixin):
     ) -> Container:
         """Start a container, and wait until it is ready; the image is built first if needed.
 
-        A container of the same name that this started before is replaced.
+        A container of the same name that this started before is replaced. It ends with the kernel:
+        ``compose.yaml`` starts one that stays.
 
         Parameters
         ----------
@@ -339,7 +308,7 @@ class Bundle(ReprMixin):
         ContainerError
             If it does not start: the error ends with what it logged.
         """
-        from nbdeploy.containers.container import run_container  # noqa: PLC0415 -- only here
+        from nbdeploy.containers.container_start import run_container  # noqa: PLC0415 -- only here
 
         chosen = engine or find_engine()
         built = self if self.image is not None else self.build(engine=chosen)
@@ -386,30 +355,3 @@ class Bundle(ReprMixin):
         except OSError as error:
             message = f"{path} cannot be read: {error.strerror or error}. Write the bundle again."
             raise ContainerError(message) from error
-
-    def _facts(self) -> dict[str, Any]:
-        keys = ("name", "digest", "python", "port", "model_file")
-        return {key: getattr(self, key) for key in keys}
-
-    def _own_labels(self) -> dict[str, str]:
-        return {
-            "org.nbdeploy.model-digest": self.digest,
-            "org.opencontainers.image.title": self.name,
-        }
-
-
-def _lock_head(bundle: Bundle) -> str:
-    return (
-        "# What serving this model imports, in the versions of the notebook, and nothing else.\n"
-        f"# For Python {bundle.python}; install with: pip install --no-deps --requirement "
-        "requirements.txt\n"
-    )
-
-
-def _model_files(path: str, made: PackedModel) -> dict[str, bytes]:
-    return {path: made.packed.data, path + SUFFIX: made.manifest()}
-
-
-def _wheels(lock: Lock) -> dict[str, bytes]:
-    packed = [pack_wheel(name) for name in ("nbdeploy", *lock.local)]
-    return {f"wheels/{name}": content for name, content in packed}

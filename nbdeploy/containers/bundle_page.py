@@ -23,6 +23,9 @@ _TOLD = {
     "rehearsal.json": "rows and answers for check(); never in the image",
 }
 
+_NEXT = "check() rehearses it without a container; build().run() starts one"
+_NEXT_WITH_IMAGE = "run() starts a container; push(image) sends it to a registry"
+
 _README = """# {name}
 
 A model and everything that serving it needs. nbdeploy wrote this folder.
@@ -48,8 +51,8 @@ docker run --rm --publish 127.0.0.1:{port}:{port} --env NBDEPLOY_TOKEN \\
 `NBDEPLOY_TOKEN`. Where something in front asks for a token, write `serve --no-token` behind the
 name of the image, or set `NBDEPLOY_NO_TOKEN=1`.
 
-- SageMaker starts the image with the argument `serve` and authenticates in front: set
-  `NBDEPLOY_PORT=8080` and `NBDEPLOY_NO_TOKEN=1` there.
+- SageMaker starts the image with the argument `serve`, for which it listens on port 8080 too, and
+  authenticates in front: set `NBDEPLOY_NO_TOKEN=1` there.
 - Vertex AI sets `AIP_HTTP_PORT`, `AIP_HEALTH_ROUTE` and `AIP_PREDICT_ROUTE`, and they are followed.
 - Python {python} is needed: the model may carry code that was compiled for it.
 - The container serves the model of the digest `{digest}` and no other.
@@ -76,7 +79,7 @@ def bundle_html(bundle: Bundle, sizes: Mapping[str, int]) -> str:
         ("Python", bundle.python),
         ("Image", bundle.image or "none yet: build() makes one"),
         ("Files", _folded(table, len(rows))),
-        ("Next", "check() rehearses it without a container; build().run() starts one"),
+        ("Next", _NEXT if bundle.image is None else _NEXT_WITH_IMAGE),
     )
     listed = (Html(element("dt", label) + element("dd", value)) for label, value in facts)
     head = element("div", element("strong", bundle.name, class_="nbd-name"), class_="nbd-head")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -24,17 +25,20 @@ from nbdeploy.serving.token_file import remove_token, write_token
 if TYPE_CHECKING:
     from nbdeploy.containers.bundle import Bundle
     from nbdeploy.dashboard import Dashboard
+    from nbdeploy.monitoring.monitor import ModelMonitor
     from nbdeploy.scaling.capacity import Capacity
     from nbdeploy.scaling.load_result import LoadResult
     from nbdeploy.try_it import TryIt
 
-__all__ = ["Container", "run_container"]
+__all__ = ["OWN_LABEL", "Container", "remember"]
 
-_OWN = "org.nbdeploy.container"
-_PAUSE = 0.1
+#: Says that nbdeploy started a container, and may replace it.
+OWN_LABEL = "org.nbdeploy.container"
+
+_PAUSE = 0.5
 _GRACE = 15
+_LAST_GRACE = 2  # a kernel that ends is killed soon
 _LOG_LINES = 200
-_SCRATCH = "/tmp"  # noqa: S108 -- inside of the container
 _ELSEWHERE = {
     "scale": "Start more containers with bundle.run(), or scale the Deployment in a cluster.",
     "autoscale": "A cluster does this for containers (HPA); service.autoscale() does it here.",
@@ -45,12 +49,15 @@ _ELSEWHERE = {
     "compare": "deploy() both models in the notebook, and compare there.",
     "errors": "Tracebacks stay in the container: see logs().",
     "bundle": "It was made of one: Bundle.open(folder).",
-    "monitor": "stats() tells the same figures; the monitor itself is in the container.",
 }
 
 
+# By their names; another run of a name takes the place of the one before.
+_started: dict[str, Container] = {}
+
+
 class Container(ReprMixin):
-    """A container that `Bundle.run` started.
+    """A container that `Bundle.run` started. It ends with the kernel.
 
     Parameters
     ----------
@@ -64,12 +71,22 @@ class Container(ReprMixin):
         Where this machine reaches it.
     token
         What callers must send.
+    identity
+        What the engine calls it, and no other after it; the name when ``None``.
     """
 
     def __init__(
-        self, bundle: Bundle, engine: Engine, name: str, url: str, token: str | None
+        self,
+        bundle: Bundle,
+        engine: Engine,
+        name: str,
+        url: str,
+        token: str | None,
+        *,
+        identity: str | None = None,
     ) -> None:
         self.name = name
+        self._identity = identity or name
         self.url = url
         self.image = bundle.image
         self._engine = engine
@@ -90,15 +107,22 @@ class Container(ReprMixin):
         """Ask what the container counted; the keys of `ModelMonitor.get_statistics`."""
         return self._client.stats()
 
+    @property
+    def monitor(self) -> ModelMonitor:
+        """A read-only monitor with what the container has counted by now."""
+        from nbdeploy.containers.remote_monitor import remote_monitor  # noqa: PLC0415 -- only here
+
+        return remote_monitor([self._client])
+
     def logs(self) -> list[str]:
         """Return the last lines that it logged, the oldest first."""
         return self._engine.call(
-            "logs", "--tail", str(_LOG_LINES), self.name, with_errors=True
+            "logs", "--tail", str(_LOG_LINES), self._identity, with_errors=True
         ).splitlines()
 
     def health(self) -> str:
         """Return what the engine's own health check says: ``starting``, ``healthy``, ..."""
-        state = self._engine.inspect(self.name).get("State", {})
+        state = self._engine.inspect(self._identity).get("State", {})
         health = state.get("Health") or state.get("Healthcheck") or {}
         return str(health.get("Status") or state.get("Status") or "gone")
 
@@ -151,11 +175,17 @@ class Container(ReprMixin):
 
     def wait(self) -> None:
         """Block until the container ends or the cell is interrupted; it then goes on."""
-        while self._is_running():
-            time.sleep(_PAUSE)
+        with suppress(KeyboardInterrupt):
+            while self._is_running():
+                time.sleep(_PAUSE)
 
-    def stop(self) -> int | None:
+    def stop(self, grace: int = _GRACE) -> int | None:
         """Let requests in flight finish, end it and remove it; again does nothing.
+
+        Parameters
+        ----------
+        grace
+            Seconds that they have.
 
         Returns
         -------
@@ -163,12 +193,15 @@ class Container(ReprMixin):
             What the process exited with: 0 when it ended by itself; ``None`` if it was gone.
         """
         self._client.close()
-        remove_token(self.name)
-        if not self._engine.inspect(self.name):
+        # The token of another run of this name is not this one's to remove.
+        if _started.get(self.name, self) is self:
+            _started.pop(self.name, None)
+            remove_token(self.name)
+        if not self._engine.inspect(self._identity):
             return None
-        self._engine.call("stop", "--time", str(_GRACE), self.name, timeout=_GRACE + 60)
-        state = self._engine.inspect(self.name).get("State", {})
-        self._engine.call("rm", "--force", self.name)
+        self._engine.call("stop", "--time", str(grace), self._identity, timeout=grace + 60)
+        state = self._engine.inspect(self._identity).get("State", {})
+        self._engine.call("rm", "--force", self._identity)
         code = state.get("ExitCode")
         return None if code is None else int(code)
 
@@ -207,7 +240,7 @@ class Container(ReprMixin):
         return fragment(head, element("dl", *rows), class_="nbd-card")
 
     def _is_running(self) -> bool:
-        return bool(self._engine.inspect(self.name).get("State", {}).get("Running"))
+        return bool(self._engine.inspect(self._identity).get("State", {}).get("Running"))
 
     def _refuse_reset(self) -> None:
         message = "A container's figures start anew with it: bundle.run() replaces it."
@@ -217,92 +250,21 @@ class Container(ReprMixin):
         return self._client.predict([row])[0], {}
 
 
-def run_container(
-    bundle: Bundle,
-    engine: Engine,
-    *,
-    port: int | None,
-    token: str | None,
-    timeout: float,
-    clock: Callable[[], float] = time.monotonic,
-) -> Container:
-    """Do what `Bundle.run` tells."""
-    assert bundle.image is not None
-    name = f"nbdeploy-{bundle.name}"
-    _remove_own(engine, name)
-    secret = _token_of(token)
-    outside = "" if port is None else str(port)
-    command = [
-        "run", "--detach", "--name", name, "--label", f"{_OWN}=1",
-        "--publish", f"127.0.0.1:{outside}:{bundle.port}",
-        "--read-only", f"--tmpfs={_SCRATCH}", "--cap-drop", "ALL",
-        "--security-opt", "no-new-privileges", "--stop-timeout", str(_GRACE),
-    ]  # fmt: skip
-    if secret is None:
-        engine.call(*command, bundle.image, "serve", "--no-token")
-    else:
-        # By its name only: what stands in a command, everybody on this machine can read.
-        command += ["--env", "NBDEPLOY_TOKEN", bundle.image]
-        engine.call(*command, environment={"NBDEPLOY_TOKEN": secret})
-    try:
-        url = f"http://127.0.0.1:{_port_of(engine, name, bundle.port)}"
-        container = Container(bundle, engine, name, url, secret)
-        _wait_until_ready(container, engine, timeout, clock)
-    except BaseException:
-        engine.call("rm", "--force", name)
-        raise
-    return container
+def remember(container: Container) -> None:
+    """End it with the kernel, unless another one of its name is remembered before that."""
+    _started[container.name] = container
 
 
-def _remove_own(engine: Engine, name: str) -> None:
-    known = engine.inspect(name)
-    if not known:
-        return
-    if (known.get("Config", {}).get("Labels") or {}).get(_OWN) != "1":
-        message = (
-            f"There is a container {name!r} that nbdeploy did not start. Remove it "
-            f"({engine.command} rm {name}), or give the bundle another name."
-        )
-        raise ContainerError(message)
-    engine.call("rm", "--force", name)
+@atexit.register
+def _stop_all() -> None:
+    for container in list(_started.values()):
+        with suppress(ContainerError):
+            container.stop(_LAST_GRACE)
 
 
-def _token_of(token: str | None) -> str | None:
-    if token != "auto":  # noqa: S105 -- a keyword, not a secret
-        return token
-    return os.environ.get("NBDEPLOY_TOKEN") or secrets.token_urlsafe(24)
-
-
-def _port_of(engine: Engine, name: str, inside: int) -> str:
-    ports = engine.inspect(name).get("NetworkSettings", {}).get("Ports") or {}
-    published = ports.get(f"{inside}/tcp") or []
-    if not published:
-        raise ContainerError(_ended(engine, name))
-    return str(published[0]["HostPort"])
-
-
-def _wait_until_ready(
-    container: Container, engine: Engine, timeout: float, clock: Callable[[], float]
-) -> None:
-    end = clock() + timeout
-    while clock() < end:
-        if container._client.is_ready():  # noqa: SLF001 -- one unit
-            return
-        if not container._is_running():  # noqa: SLF001 -- as above
-            raise ContainerError(_ended(engine, container.name))
-        time.sleep(_PAUSE)
-    message = f"{container.name!r} was not ready within {timeout:g} s. " + _said(
-        engine, container.name
-    )
-    raise ContainerError(message)
-
-
-def _ended(engine: Engine, name: str) -> str:
-    return f"{name!r} ended while it started. {_said(engine, name)}"
-
-
-def _said(engine: Engine, name: str) -> str:
-    return "It said at last:\n" + engine.call("logs", "--tail", "20", name, with_errors=True)
+if hasattr(os, "register_at_fork"):
+    # They are the parent's.
+    os.register_at_fork(after_in_child=_started.clear)
 
 
 def _signature_of(bundle: Bundle) -> Signature:

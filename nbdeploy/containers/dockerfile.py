@@ -21,7 +21,8 @@ _RULE = "# hadolint ignore=DL3008"
 # Asked by the number of the port that the process listens on, without a proxy in between.
 _PROBE = (
     "import http.client, os, sys; "
-    "c = http.client.HTTPConnection('127.0.0.1', int(os.environ['NBDEPLOY_PORT']), timeout=4); "
+    "told = map(os.environ.get, ['AIP_HTTP_PORT', 'SAGEMAKER_BIND_TO_PORT', 'NBDEPLOY_PORT']); "
+    "c = http.client.HTTPConnection('127.0.0.1', int(next(filter(None, told))), timeout=4); "
     "c.request('GET', '/health/ready'); "
     "sys.exit(c.getresponse().status != 200)"
 )

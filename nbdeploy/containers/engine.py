@@ -33,6 +33,10 @@ _KEPT_LINES = 40
 # `Step 3/9 : RUN ...` of the classic builder, `STEP 3/9: RUN ...` of Podman,
 # `#7 [build 3/6] RUN ...` or `#7 [3/6] RUN ...` of BuildKit.
 _STEP = re.compile(r"(?:step |#\d+ \[(?:\S+ )?)(\d+)/(\d+)\]?\s*:?\s*(.*)", re.IGNORECASE)
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_NO_LOGIN = re.compile(
+    r"no basic auth|unauthorized|authentication required|denied: |access .* denied", re.IGNORECASE
+)
 _STILL = (
     "What works without one: bundle.check() rehearses the container in a clean environment, and "
     "the folder builds on any machine that has an engine."
@@ -50,6 +54,7 @@ class Engine:
 
     def __init__(self, command: str) -> None:
         self.command = command
+        self._name = Path(command).name
 
     def answers(self) -> bool:
         """Tell whether there is an engine behind the command, and this user may use it."""
@@ -81,7 +86,16 @@ class Engine:
         """
         if target != image:
             self.call("tag", image, target)
-        self._stream(["push", target], lambda line: progress(0.5, line), f"{target} is not pushed")
+        try:
+            self._stream(
+                ["push", target], lambda line: progress(0.5, line), f"{target} is not pushed"
+            )
+        except ContainerError as error:
+            if _NO_LOGIN.search(str(error)) is None:
+                raise
+            host = target.partition("/")[0]
+            message = f"{error}\nLog in before: {self._name} login {host}"
+            raise ContainerError(message) from error
         digests = json.loads(self.call("inspect", "--format", "{{json .RepoDigests}}", target))
         repository = target.partition("@")[0]
         if ":" in repository.rpartition("/")[2]:
@@ -127,11 +141,11 @@ class Engine:
                 env={**os.environ, **(environment or {})},
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            message = f"{self.command} {arguments[0]} failed: {error}"
+            message = f"{self._name} {arguments[0]} failed: {error}"
             raise ContainerError(message) from error
         if done.returncode != 0:
             said = (done.stderr or done.stdout or "").strip()
-            message = f"{self.command} {arguments[0]} failed: {visible(said[-1000:], keep=chr(10))}"
+            message = f"{self._name} {arguments[0]} failed: {visible(said[-1000:], keep=chr(10))}"
             raise ContainerError(message)
         return done.stdout
 
@@ -161,7 +175,8 @@ class Engine:
         with process:
             assert process.stdout is not None
             try:
-                for line in process.stdout:
+                for told in process.stdout:
+                    line = _COLOUR.sub("", told)
                     last.append(line.rstrip())
                     tell(line.strip())
             except BaseException:
@@ -170,11 +185,11 @@ class Engine:
                 raise
         if process.returncode != 0:
             said = "\n  ".join(visible(line) for line in last if line)
-            message = f"{what}. {self.command} {arguments[0]} said at last:\n  {said}"
+            message = f"{what}. {self._name} {arguments[0]} said at last:\n  {said}"
             raise ContainerError(message)
 
     def __repr__(self) -> str:
-        return f"<Engine {Path(self.command).name}>"
+        return f"<Engine {self._name}>"
 
 
 class _Steps:

@@ -14,6 +14,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from nbdeploy.containers.installed_modules import owners_of_modules
 from nbdeploy.exceptions import ContainerError
 
 __all__ = ["SERVING", "Lock", "is_local", "lock_for"]
@@ -112,7 +113,7 @@ def _packages_of(modules: Iterable[str]) -> set[str]:
     tops = {module.partition(".")[0] for module in modules}
     if not tops:
         return set()
-    known = metadata.packages_distributions()
+    known = owners_of_modules()
     missing = sorted(top for top in tops if top not in known)
     if missing:
         raise ContainerError(_homeless(missing[0]))

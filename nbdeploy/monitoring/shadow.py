@@ -116,9 +116,11 @@ class ShadowLog:
     ----------
     version
         The version in the shadow.
+    kept
+        How many changed rows are remembered, the latest.
     """
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, *, kept: int = _KEPT) -> None:
         self.version = version
         self.number = next(_numbers)
         """Names the log, in this process and in one that is told of it."""
@@ -127,7 +129,7 @@ class ShadowLog:
         self._requests = self._errors = self._dropped = self._rows = self._agreed = 0
         self._distance, self._distances = 0.0, 0
         self._latency = LatencyHistogram()
-        self._changes: deque[Change] = deque(maxlen=_KEPT)
+        self._changes: deque[Change] = deque(maxlen=kept)
         self._pairs: Counter[tuple[Any, Any]] = Counter()
         self._last_error: str | None = None
 
@@ -137,6 +139,7 @@ class ShadowLog:
         shadow: Sequence[Any],
         *,
         prediction_id: str | None = None,
+        places: Sequence[int] | None = None,
     ) -> None:
         """Count one request that both answered.
 
@@ -146,13 +149,16 @@ class ShadowLog:
             One answer a row, in the same order.
         prediction_id
             Of the answer that the caller got.
+        places
+            The rows of the request that these are; all of them when ``None``.
         """
         same = [is_equal(ours, theirs) for ours, theirs in zip(shadow, live, strict=True)]
         with self._lock:
             self._requests += 1
             self._rows += len(same)
             self._agreed += sum(same)
-            for row, (theirs, ours, agrees) in enumerate(zip(live, shadow, same, strict=True)):
+            rows = range(len(same)) if places is None else places
+            for row, theirs, ours, agrees in zip(rows, live, shadow, same, strict=True):
                 distance = abs(ours - theirs) if _are_numbers(theirs, ours) else math.nan
                 if math.isfinite(distance):
                     self._distance += distance
@@ -213,4 +219,6 @@ def _are_numbers(*values: Any) -> bool:
 
 
 def _hashable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return str(value)
     return tuple(map(_hashable, value)) if isinstance(value, list) else value

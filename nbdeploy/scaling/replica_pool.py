@@ -22,7 +22,8 @@ from nbdeploy.scaling.restarts import RetryBudget
 from nbdeploy.scaling.roster import Choose, Roster
 from nbdeploy.scaling.supervisor import START_SECONDS, Supervisor
 from nbdeploy.serving.frames import ChannelClosedError
-from nbdeploy.serving.routing import Question, Route
+from nbdeploy.serving.question import Question
+from nbdeploy.serving.routing import Route
 
 __all__ = ["ReplicaPool", "least_busy"]
 

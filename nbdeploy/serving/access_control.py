@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 
 from nbdeploy.exceptions import RequestError
@@ -24,12 +25,20 @@ from nbdeploy.serving.security import (
     OneTimeCodes,
     Refusal,
     caller_of,
+    choose_token,
     decide,
     login_code,
+    open_paths_of,
     session_cookie,
 )
 
-__all__ = ["MAX_BODY_BYTES", "MAX_UNDECLARED_BYTES", "AccessControl", "BodyTooLargeError"]
+__all__ = [
+    "MAX_BODY_BYTES",
+    "MAX_UNDECLARED_BYTES",
+    "AccessControl",
+    "BodyTooLargeError",
+    "access_policy",
+]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """The largest body that is read, as Triton limits it: 64 MiB."""
@@ -219,3 +228,15 @@ async def _log_in(scope: Scope, send: Send, token: str) -> None:
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": _ENTERED})
+
+
+def access_policy(token: str | None, allowed_hosts: Iterable[str]) -> AccessPolicy:
+    """Make the policy of a service whose address nbdeploy does not choose."""
+    hosts = frozenset(host.lower() for host in allowed_hosts)
+    paths = open_paths_of(os.environ)
+    if token is None:
+        return AccessPolicy(None, loopback_only=False, allowed_hosts=hosts, open_paths=paths)
+    if token == "auto":  # noqa: S105 -- a keyword, not a secret
+        token = os.environ.get("NBDEPLOY_TOKEN") or "auto"
+    chosen = choose_token(token, host="127.0.0.1")
+    return AccessPolicy(chosen, allowed_hosts=hosts, open_paths=paths)

@@ -12,49 +12,20 @@ import time
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from nbdeploy.exceptions import DeadlineError, OverloadedError, StoppedError
-from nbdeploy.serving.call_costs import AT_ONCE_SECONDS, INLINE_SECONDS, CallCosts, Costly
+from nbdeploy.serving.call_costs import AT_ONCE_SECONDS, INLINE_SECONDS, CallCosts
 from nbdeploy.serving.elsewhere import CallsElsewhere, Elsewhere
 from nbdeploy.serving.prediction_thread import PredictionThread
+from nbdeploy.serving.work import Waiting, Work, join, outcome_of
 
-__all__ = ["MAX_BATCH_ROWS", "MicroBatcher", "Work"]
+__all__ = ["MAX_BATCH_ROWS", "MicroBatcher"]
 
 MAX_BATCH_ROWS = 1024
 """Rows of one call, unless a single request has more."""
 
 _MEASURED = 8
-
-
-class Work(Costly, Protocol):
-    """What can be asked of a model: the rows of one request, or of several joined."""
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether a call is long, and leaves the interpreter to others while it computes."""
-        ...
-
-    @property
-    def can_join(self) -> bool:
-        """Whether it may share a call with others of the same key."""
-        ...
-
-    def joined(self, others: Sequence[Any]) -> Any:
-        """Join with the rows of others of the same key, in order."""
-        ...
-
-
-class _Waiting:
-    __slots__ = ("allowed", "deadline", "future", "work")
-
-    def __init__(
-        self, work: Work, future: asyncio.Future[list[Any]], *, now: float, allowed: float
-    ) -> None:
-        self.work = work
-        self.future = future
-        self.allowed = allowed
-        self.deadline = now + allowed
 
 
 class MicroBatcher:
@@ -99,9 +70,9 @@ class MicroBatcher:
         self._batch_timeout = batch_timeout
         self._clock = clock
         self._here = (CallCosts(clock), concurrency, wide_concurrency or concurrency)
-        self._queues: OrderedDict[object, deque[_Waiting]] = OrderedDict()
+        self._queues: OrderedDict[object, deque[Waiting]] = OrderedDict()
         self._waiting = 0
-        self._running: dict[int, list[_Waiting]] = {}
+        self._running: dict[int, list[Waiting]] = {}
         self._calls_at_once = 0
         self.answer_elsewhere(None)
         self.is_gathering = False
@@ -165,17 +136,17 @@ class MicroBatcher:
             return outcomes
         for places in self._joinable(works):
             together = [works[place] for place in places]
-            joined = _join(together)
+            joined = join(together)
             # One by one they would be answered at once: together they never take longer.
             is_cheap = all(self._costs.of(work) < AT_ONCE_SECONDS for work in together)
             if not is_cheap and self._costs.of(joined) >= INLINE_SECONDS:
                 continue
             self._on_call(joined.size)
-            answers, error = _outcome(self._costs.timed, joined)
+            answers, error = outcome_of(self._costs.timed, joined)
             if error is not None and len(together) > 1:
                 # Each alone: only those at fault fail.
                 for place, work in zip(places, together, strict=True):
-                    own, error = _outcome(self._costs.timed, work)
+                    own, error = outcome_of(self._costs.timed, work)
                     outcomes[place] = error if own is None else own
                 continue
             at = 0
@@ -224,7 +195,7 @@ class MicroBatcher:
         if self._waiting >= self._max_queue:
             self._make_room()
         allowed = self._timeout if within is None else min(within, self._timeout)
-        waiting = _Waiting(work, loop.create_future(), now=loop.time(), allowed=allowed)
+        waiting = Waiting(work, loop.create_future(), now=loop.time(), allowed=allowed)
         self._enqueue(waiting, loop)
         try:
             return await waiting.future
@@ -275,7 +246,7 @@ class MicroBatcher:
             self.close()
         self._loop = loop
 
-    def _enqueue(self, waiting: _Waiting, loop: asyncio.AbstractEventLoop) -> None:
+    def _enqueue(self, waiting: Waiting, loop: asyncio.AbstractEventLoop) -> None:
         # Work that cannot be joined has a queue of its own.
         key = waiting.work.key if waiting.work.can_join else object()
         self._queues.setdefault(key, deque()).append(waiting)
@@ -297,10 +268,10 @@ class MicroBatcher:
             batch = self._take()
             if not batch:
                 continue
-            joined = _join([waiting.work for waiting in batch])
+            joined = join([waiting.work for waiting in batch])
             self._on_call(joined.size)
             if self._costs.of(joined) < INLINE_SECONDS:
-                self._finish(batch, joined, *_outcome(self._costs.timed, joined))
+                self._finish(batch, joined, *outcome_of(self._costs.timed, joined))
             else:
                 self._hand_over(batch, joined)
 
@@ -315,10 +286,10 @@ class MicroBatcher:
         # Short work need not wait for long work while a core is free.
         return all(batch[0].work.is_wide for batch in self._running.values())
 
-    def _take(self) -> list[_Waiting]:
+    def _take(self) -> list[Waiting]:
         """Take what waits longest, with its company; the next key has its turn after."""
         key, queue = self._queues.popitem(last=False)
-        batch: list[_Waiting] = []
+        batch: list[Waiting] = []
         rows = 0
         while queue and (not batch or rows + queue[0].work.size <= self._max_rows):
             waiting = queue.popleft()
@@ -330,7 +301,7 @@ class MicroBatcher:
             self._queues[key] = queue
         return batch
 
-    def _hand_over(self, batch: list[_Waiting], joined: Work) -> None:
+    def _hand_over(self, batch: list[Waiting], joined: Work) -> None:
         thread = next((each for each in self._threads if not each.is_busy), None)
         if thread is None:
             thread = PredictionThread(asyncio.get_running_loop())
@@ -346,7 +317,7 @@ class MicroBatcher:
 
     def _finish(
         self,
-        batch: list[_Waiting],
+        batch: list[Waiting],
         joined: Work,
         answers: list[Any] | None,
         error: BaseException | None,
@@ -367,7 +338,7 @@ class MicroBatcher:
                 waiting.future.set_result(answers[place:end])
             place = end
 
-    def _split(self, batch: list[_Waiting]) -> None:
+    def _split(self, batch: list[Waiting]) -> None:
         """Run both halves again: in the end only the rows at fault fail."""
         half = len(batch) // 2
         for part in (batch[half:], batch[:half]):
@@ -402,16 +373,3 @@ class MicroBatcher:
 def _close_all(threads: list[PredictionThread]) -> None:
     while threads:
         threads.pop().close()
-
-
-def _join(works: list[Work]) -> Any:
-    return works[0].joined(works[1:]) if len(works) > 1 else works[0]
-
-
-def _outcome(
-    call: Callable[[Any], list[Any]], work: Any
-) -> tuple[list[Any] | None, BaseException | None]:
-    try:
-        return call(work), None
-    except Exception as error:  # noqa: BLE001 -- it goes to whoever asked
-        return None, error

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nbdeploy.monitoring.drift import DriftRow
     from nbdeploy.serving.service import ModelService
 
-__all__ = ["PANEL_PATH", "add_dashboard_routes"]
+__all__ = ["PANEL_PATH", "add_dashboard_routes", "panel_of"]
 
 PANEL_PATH = "/dashboard/panel"
 
@@ -98,7 +98,7 @@ def page(request: Request) -> Response:
     nonce = secrets.token_urlsafe(16)
     title = escape(f"{request.app.title} - dashboard")
     style = f"{_STYLE}{sheet('style.css')}{sheet('dashboard.css')}"
-    panel = _panel(request.app.state.service)
+    panel = panel_of(request.app.state.service)
     shown = _PAGE.format(title=title, panel=panel, nonce=nonce, style=style)
     return HTMLResponse(shown, headers={"Content-Security-Policy": _POLICY.format(nonce=nonce)})
 
@@ -106,7 +106,7 @@ def page(request: Request) -> Response:
 def panel(request: Request) -> Response:
     """Give what changes on the page; it has the style there, elsewhere it brings its own."""
     styled = request.query_params.get("bare") != "true"
-    return HTMLResponse(_panel(request.app.state.service, styled=styled))
+    return HTMLResponse(panel_of(request.app.state.service, styled=styled))
 
 
 async def script() -> Response:
@@ -123,7 +123,8 @@ def _drift(service: ModelService) -> Sequence[DriftRow]:
     return judged[1]
 
 
-def _panel(service: ModelService, *, styled: bool = False) -> Html:
+def panel_of(service: ModelService, *, styled: bool = False) -> Html:
+    """Draw what is known of a service now."""
     monitor = service.monitor
     _, state = service.health.readiness()
     traffic = service.traffic()

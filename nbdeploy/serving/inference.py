@@ -9,10 +9,12 @@ from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.monitoring.pace import Pace
 from nbdeploy.serving.batching import MicroBatcher
 from nbdeploy.serving.eager import gathered
-from nbdeploy.serving.routing import Question, Route
+from nbdeploy.serving.question import Question
+from nbdeploy.serving.routing import Route
 
 if TYPE_CHECKING:
     from nbdeploy.serving.junction import Junction
+    from nbdeploy.serving.request_recording import RequestRecorder
 
 __all__ = ["Inference", "InferenceRequest", "Look", "Prediction", "check_method"]
 
@@ -85,6 +87,8 @@ class Inference:
         """Which requests are looked at closely: the stages of all, the rows of those for drift."""
         self.junction: Junction | None = None
         """Chooses the route while there is more than one, or somebody watches."""
+        self.request_log: RequestRecorder | None = None
+        """Records requests, if somebody wants that."""
         self._name = name
 
     def current_route(self) -> Route:
@@ -119,15 +123,20 @@ class Inference:
         if started is None:
             started = monitor.clock()
         looks = self.pace.takes()
-        kept = None
+        kept = question = None
         try:
             check_method(method, route)
             question = route.question(method, request.rows)
             if looks:
                 parsed = monitor.clock()
                 kept = None if route.drift is None else route.drift.keep(question.rows)
-            output = await self._answer(question, request.within)
-        except BaseException:
+            answering = self._answer(question, request.within)
+            if self.request_log is not None:
+                answering = self.request_log.follow(answering, question, started)
+            output = await answering
+        except BaseException as error:
+            if self.request_log is not None and question is None:
+                self.request_log.refused(route, method, started, error)
             with monitor.observe(method, version=route.version, started=started):
                 raise
         size = question.size

@@ -43,6 +43,8 @@ def add_reading_routes(app: FastAPI) -> None:
     app.add_api_route("/ping", ping)
     app.add_api_route("/model/info", model_info)
     app.add_api_route("/stats", stats)
+    app.add_api_route("/stats/counts", counts)
+    app.add_api_route("/stats/drift", drift)
     app.add_api_route("/openapi.json", description, include_in_schema=False)
     app.add_api_route("/", home, include_in_schema=False)
 
@@ -94,6 +96,17 @@ async def model_info(request: Request) -> Response:
 async def stats(request: Request) -> Response:
     """Tell what the monitor counted."""
     return _told(_service(request).monitor.get_statistics)
+
+
+async def counts(request: Request) -> Response:
+    """Tell the counts that the statistics are made of: those of several services add up."""
+    return _told(_service(request).monitor.to_dict)
+
+
+# No coroutine: to judge drift takes milliseconds, which nobody on the event loop waits for.
+def drift(request: Request) -> Response:
+    """Tell how far the rows have moved."""
+    return _told(lambda: _service(request).monitor.drift().to_dict())
 
 
 async def description(request: Request) -> Response:

@@ -51,6 +51,18 @@ _STATS = {
         "total_predictions": {"type": "integer"},
     },
 }
+_COUNTS = {
+    "type": "object",
+    "required": ["format", "uptime", "in_flight", "rates", "window", "series"],
+}
+_DRIFT = {
+    "type": "object",
+    "required": ["rows", "notes"],
+    "properties": {
+        "rows": {"type": "array", "items": {"type": "object"}},
+        "notes": {"type": "array", "items": _TEXT},
+    },
+}
 # What it is, under which heading, and the shape of the answer; not ready is told in that shape.
 _READINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     **dict.fromkeys(
@@ -64,6 +76,12 @@ _READINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "/ping": ("Should requests come? As SageMaker, MLflow and vetiver ask it", "Health", _PING),
     "/model/info": ("What is served", "About", _INFO),
     "/stats": ("What the monitor counted", "About", _STATS),
+    "/stats/counts": (
+        "The same as counts, which those of other pods add up with",
+        "About",
+        _COUNTS,
+    ),
+    "/stats/drift": ("How far the rows have moved", "About", _DRIFT),
 }
 
 

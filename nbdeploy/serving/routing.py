@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +30,7 @@ from nbdeploy.models.serializer import load_saved
 from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.drift_window import DriftWindow
 from nbdeploy.serving.drift_baseline import drift_window, read_baseline
+from nbdeploy.serving.question import Question
 from nbdeploy.serving.thread_settings import chosen_output, prepare_call
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOT_COMPILED",
-    "Question",
     "Route",
     "route_from_file",
     "route_from_model",
@@ -48,7 +47,6 @@ __all__ = [
 logger = logging.getLogger("nbdeploy")
 
 _WARM_UP_ROWS = 32
-_WIDE_ROWS = 256
 _FEW_TREES = 8
 _UNKNOWN_SECONDS = 1.0
 
@@ -161,57 +159,6 @@ class Route:
         if self.signature.kind == "array":
             return np.array(rows, dtype=np.float64, order=self.signature.order)
         return self.signature.validate(rows)
-
-
-class Question:
-    """Validated rows for one method of one model.
-
-    Parameters
-    ----------
-    route
-        The model.
-    method
-        What it is asked.
-    rows
-        What `Route.answer` takes.
-    can_join
-        Whether the rows are a list that can be joined with others.
-    """
-
-    __slots__ = ("can_join", "key", "method", "route", "rows", "seconds_of_call", "size")
-
-    def __init__(self, route: Route, method: str, rows: Any, *, can_join: bool) -> None:
-        self.route = route
-        self.method = method
-        self.rows = rows
-        self.size = len(rows)
-        self.can_join = can_join
-        self.key = (route, method, can_join)
-        self.seconds_of_call: float | None = None
-
-    @property
-    def expected_seconds(self) -> float:
-        """What a call is expected to cost."""
-        return self.route.seconds
-
-    @property
-    def may_block(self) -> bool:
-        """Whether the call may take much longer than usual."""
-        return self.route.may_block
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether the call is long and may run beside others: scikit-learn's models only read."""
-        return self.size >= _WIDE_ROWS and self.route.runs_beside
-
-    def joined(self, others: Sequence[Question]) -> Question:
-        """Ask the rows of all at once."""
-        rows = [*self.rows, *chain.from_iterable(other.rows for other in others)]
-        return Question(self.route, self.method, rows, can_join=True)
-
-    def run(self) -> list[Any]:
-        """Ask the model."""
-        return self.route.answer(self.method, self.rows)
 
 
 def route_from_model(

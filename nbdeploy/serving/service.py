@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route as HttpRoute
 
-from nbdeploy.exceptions import NbdeployError, RequestError
+from nbdeploy.exceptions import NbdeployError
 from nbdeploy.machine import usable_cpus
 from nbdeploy.models.predictor import METHODS
 from nbdeploy.models.signature import Signature
@@ -27,8 +25,8 @@ from nbdeploy.monitoring.drift_window import DriftWindow
 from nbdeploy.monitoring.feedback import FeedbackLog
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.registry.recognition import is_model_version
-from nbdeploy.serving.access_control import AccessControl
-from nbdeploy.serving.asgi import Receive, Scope, Send
+from nbdeploy.serving.access_control import AccessControl, access_policy
+from nbdeploy.serving.application import ServiceApplication, answer_http_error
 from nbdeploy.serving.batching import MAX_BATCH_ROWS, MicroBatcher
 from nbdeploy.serving.dashboard_route import add_dashboard_routes
 from nbdeploy.serving.direct_lane import DirectLane
@@ -42,16 +40,14 @@ from nbdeploy.serving.junction import Junction
 from nbdeploy.serving.lane import PredictionLane
 from nbdeploy.serving.metrics_route import add_metrics_route
 from nbdeploy.serving.protocol_lane import ProtocolLane
-from nbdeploy.serving.protocol_routes import Context, Endpoint, endpoints
-from nbdeploy.serving.protocols.error_shapes import in_shape_of
-from nbdeploy.serving.reading_routes import add_reading_routes, json_response, refuse_other_verbs
+from nbdeploy.serving.protocol_routes import Context, endpoints
+from nbdeploy.serving.reading_routes import add_reading_routes, refuse_other_verbs
+from nbdeploy.serving.request_recording import record_requests
 from nbdeploy.serving.routing import Route, route_from_file, route_from_version
 from nbdeploy.serving.schemas import PredictionRequest, describe_paths
 from nbdeploy.serving.security import (
     AccessPolicy,
     OneTimeCodes,
-    choose_token,
-    open_paths_of,
 )
 from nbdeploy.serving.served_models import ServedModels
 from nbdeploy.serving.thread_settings import serving_thread
@@ -69,27 +65,6 @@ _VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # A thread that calls a model also takes memory for its rows.
 _MOST_CORES = 4
 _EXPRESS = frozenset(f"/{method}" for method in METHODS)
-
-
-class _Application(FastAPI):
-    """FastAPI behind one gate: no request, on whichever lane, comes around it."""
-
-    gate: AccessControl
-    lane: PredictionLane
-    direct: DirectLane
-    protocols: ProtocolLane
-    spoken: tuple[Endpoint, ...]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.gate(scope, receive, send)
-
-    async def behind_the_gate(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve what passed the gate and took no shorter way."""
-        is_http = scope["type"] == "http"
-        if is_http and not self.user_middleware and self.protocols.has(scope["path"]):
-            await self.protocols(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
 
 
 class ModelService:
@@ -129,6 +104,8 @@ class ModelService:
         Calls of the model at once; by default one, and as many long ones as there are cores.
     max_queue
         Requests that may wait; the next gets 503 with Retry-After.
+    request_log
+        A folder to record requests in, or a `RequestLog`; ``None`` records none.
 
     Raises
     ------
@@ -165,6 +142,7 @@ class ModelService:
         batch_timeout: float = 0.0,
         max_concurrency: int | None = None,
         max_queue: int = 1024,
+        request_log: Any = None,
     ) -> None:
         route: Route | None = None
         self._load_route: Callable[[], Route] | None = None
@@ -202,6 +180,8 @@ class ModelService:
         self.inference = Inference(
             monitor=self.monitor, batcher=self._batcher, name=self.name, route=route
         )
+        if request_log is not None:
+            self.inference.request_log = record_requests(request_log, self.name, self.monitor)
         self.monitor.follow_drift(self._drift_windows)
         self._elsewhere: Elsewhere | None = None
         self.feedback = FeedbackLog(quality=self.monitor.quality)
@@ -215,7 +195,10 @@ class ModelService:
         """Load the model, unless it is loaded."""
         with self._loading:
             if self.inference.route is None and self._load_route is not None:
-                self.inference.route = self._load_route()
+                route = self._load_route()
+                if self.inference.request_log is not None:
+                    self.inference.request_log.require_columns(route.signature.names)
+                self.inference.route = route
 
     def swap(self, route: Route) -> None:
         """Answer with another model from now on; requests on their way keep the one they had."""
@@ -318,6 +301,8 @@ class ModelService:
         self._batcher.close()
         self.monitor.close()
         self._junction.close()
+        if self.inference.request_log is not None:
+            self.inference.request_log.close()
 
     def __repr__(self) -> str:
         """Say what is served; no address, so that notebooks can be compared."""
@@ -339,8 +324,8 @@ class ModelService:
     def _state(self) -> str:
         return "ready" if self.inference.route is not None else "loading"
 
-    def _application(self) -> _Application:
-        app = _Application(
+    def _application(self) -> ServiceApplication:
+        app = ServiceApplication(
             title=self.name,
             openapi_url=None,
             docs_url=None,
@@ -371,7 +356,7 @@ class ModelService:
             # then there is no shorter way.
             is_open=lambda: inference.junction is None and not app.user_middleware,
         )
-        app.add_exception_handler(HTTPException, _http_error)
+        app.add_exception_handler(HTTPException, answer_http_error)
         app.state.service = self
         add_reading_routes(app)
         add_feedback_route(app)
@@ -424,22 +409,3 @@ class ModelService:
 
 def _cores() -> int:
     return min(_MOST_CORES, max(1, int(usable_cpus())))
-
-
-def access_policy(token: str | None, allowed_hosts: Iterable[str]) -> AccessPolicy:
-    """Make the policy of a service whose address nbdeploy does not choose."""
-    hosts = frozenset(host.lower() for host in allowed_hosts)
-    paths = open_paths_of(os.environ)
-    if token is None:
-        return AccessPolicy(None, loopback_only=False, allowed_hosts=hosts, open_paths=paths)
-    if token == "auto":  # noqa: S105 -- a keyword, not a secret
-        token = os.environ.get("NBDEPLOY_TOKEN") or "auto"
-    chosen = choose_token(token, host="127.0.0.1")
-    return AccessPolicy(chosen, allowed_hosts=hosts, open_paths=paths)
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    answer = answer_of(RequestError(str(error.detail), status=error.status_code))
-    answer = in_shape_of(request.scope["path"], answer)
-    return json_response(answer.body, answer.status, dict(error.headers or {}))

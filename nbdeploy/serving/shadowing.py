@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbdeploy.monitoring.shadow import ShadowLog
-from nbdeploy.serving.routing import Question, Route
+from nbdeploy.serving.question import Question
+from nbdeploy.serving.routing import Route
 
 if TYPE_CHECKING:
     from nbdeploy.serving.inference import InferenceRequest

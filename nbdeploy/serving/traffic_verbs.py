@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from nbdeploy.exceptions import NbdeployError, ServingError, VersionError
 from nbdeploy.registry.names import checked_name
@@ -19,6 +19,7 @@ from nbdeploy.serving.traffic_desk import TrafficDesk
 
 if TYPE_CHECKING:
     from nbdeploy.monitoring.comparison import Comparison
+    from nbdeploy.monitoring.replay import Replay
     from nbdeploy.registry.version import ModelVersion
     from nbdeploy.serving.alias_follower import AliasFollower
     from nbdeploy.serving.rollout import Guard, Rollout
@@ -35,6 +36,10 @@ class TrafficVerbs(ABC):
     @abstractmethod
     def _desk(self) -> TrafficDesk:
         """What owns the traffic; an error when the deployment was stopped."""
+
+    @abstractmethod
+    def stats(self) -> dict[str, Any]:
+        """Summarize what was asked."""
 
     @abstractmethod
     def _make_route(self, model: Any) -> Route:
@@ -147,8 +152,16 @@ class TrafficVerbs(ABC):
         }
         return desk.split(routes, _shares(routes, weights), key=key)
 
-    def shadow(self, version: Any) -> Traffic:
-        """Let a version see a copy of every request and answer nobody.
+    @overload
+    def shadow(self, version: Any, *, replay: None = None) -> Traffic: ...
+
+    @overload
+    def shadow(self, version: Any, *, replay: str | os.PathLike[str]) -> Replay: ...
+
+    def shadow(
+        self, version: Any, *, replay: str | os.PathLike[str] | None = None
+    ) -> Traffic | Replay:
+        """Let a version see a copy of every request, or of recorded ones, and answer nobody.
 
         It is asked after the answer was sent. `compare` tells how often it agrees.
 
@@ -157,14 +170,33 @@ class TrafficVerbs(ABC):
         version
             The name of a version, a version of a registry, a fitted model, or the path of one;
             ``None`` ends it.
+        replay
+            The folder of a request log: the version is asked what was recorded there, here and
+            now; no live request sees it, and the traffic stays as it is.
+
+        Returns
+        -------
+        Traffic or Replay
+            The traffic from now on; of a replay, which predictions change, what fails, and how
+            long it takes.
 
         Raises
         ------
         ServingError
-            If it answers already, or a rollout is on its way.
+            If it answers already, a rollout is on its way, or nothing was recorded.
         """
         desk = self._desk
-        return desk.shadow(None if version is None else self._route_named(version))
+        if replay is None:
+            return desk.shadow(None if version is None else self._route_named(version))
+        from nbdeploy.monitoring.replay import recorded_files  # noqa: PLC0415 -- only here
+        from nbdeploy.serving.replaying import replay_files, wait_for_the_log  # noqa: PLC0415
+
+        if version is None:
+            message = "replay= needs a version to ask: service.shadow('1.1', replay=folder)."
+            raise ServingError(message)
+        wait_for_the_log(self.stats)
+        files = recorded_files(replay, self.name)
+        return replay_files(files, self._route_named(version), desk.known())
 
     def compare(self, *, confidence: float = 0.95) -> Comparison:
         """Compare the versions that share the traffic: who is better, and how surely.

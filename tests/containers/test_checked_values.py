@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nbdeploy import Bundle, ContainerError, DockerConfig
-from nbdeploy.containers.checked_values import checked_image, checked_service_name
+from nbdeploy.containers.checked_values import (
+    checked_image,
+    checked_service_name,
+    service_name_from,
+)
 from nbdeploy.display.html import visible
 
 INJECTIONS = [
@@ -90,12 +96,44 @@ def test_there_are_at_least_forty_of_them():
     assert len(set(INJECTIONS)) >= 40
 
 
-@pytest.mark.parametrize("text", INJECTIONS)
-def test_no_file_is_written_when_one_text_is_refused(model, tmp_path, text):
-    with pytest.raises(ContainerError):
-        Bundle.create(model, tmp_path / "made", labels={"team": text})
+OPTIONS = {
+    "labels": lambda text: {"labels": {"team": text}},
+    "names of labels": lambda text: {"labels": {text: "data"}},
+    "environment": lambda text: {"environment": {"A": text}},
+    "names of variables": lambda text: {"environment": {text: "1"}},
+    "base image": lambda text: {"base_image": text},
+    "port": lambda text: {"port": text},
+    "memory": lambda text: {"memory": text},
+    "requirements": lambda text: {"requirements": [text]},
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_no_file_is_written_when_one_text_is_refused(model, tmp_path, option):
+    # What a requirement is called is known only after a look at the model: a few are enough.
+    for text in INJECTIONS[:: 8 if option == "requirements" else 1]:
+        with pytest.raises(ContainerError) as refused:
+            Bundle.create(model, tmp_path / "made", **OPTIONS[option](text))
+        assert visible(repr(text)) in visible(str(refused.value))
 
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_no_engine_is_asked_when_an_image_is_refused(written, fake_docker, text):
+    asked = fake_docker("exit 0")
+    built = replace(written, image="iris:1")
+
+    for refused in (lambda: written.build(text), lambda: built.push(text)):
+        with pytest.raises(ContainerError, match="is no name of an image"):
+            refused()
+
+    assert not asked.exists()
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_a_name_is_made_plain_and_means_nothing_in_any_file(text):
+    assert checked_service_name(service_name_from(text)) == service_name_from(text)
 
 
 @pytest.mark.parametrize("name", ["NBDEPLOY_TOKEN", "DB_PASSWORD", "AWS_SECRET_KEY", "api_key"])

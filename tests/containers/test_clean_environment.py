@@ -5,6 +5,7 @@ import zipfile
 import pytest
 
 from nbdeploy.containers.clean_environment import lend_packages
+from nbdeploy.containers.installed_modules import owners_of_modules
 from nbdeploy.exceptions import ContainerError
 
 
@@ -41,3 +42,16 @@ def test_a_wheel_that_leads_out_of_its_folder_is_refused(folder, tmp_path, name)
         lend_packages(tmp_path / "environment", folder)
 
     assert not list(tmp_path.rglob("outside.py"))
+
+
+def test_a_module_that_was_installed_meanwhile_is_found(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "brand_new" not in owners_of_modules()
+
+    (tmp_path / "brand_new.py").write_text("")
+    facts = tmp_path / "brand_new-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: brand-new\nVersion: 1.0\n")
+    (facts / "RECORD").write_text("brand_new.py,,\nbrand_new-1.0.dist-info/METADATA,,\n")
+
+    assert owners_of_modules()["brand_new"] == ["brand-new"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from nbdeploy import ContainerError, Deployment, deploy
-from nbdeploy.containers.container import Container
+from nbdeploy.containers.container import Container, remember
 from nbdeploy.containers.engine import Engine
 
 
@@ -22,9 +22,6 @@ def container(written):
     made._client.close()
 
 
-NOT_OURS = json.dumps([{"Config": {"Labels": {}}, "State": {"Running": True}}])
-
-
 def test_each_verb_of_a_service_works_or_says_what_to_do_instead(container):
     verbs = {name for name in dir(Deployment) if not name.startswith("_")} - {"to_text", "service"}
     missing = set()
@@ -35,7 +32,7 @@ def test_each_verb_of_a_service_works_or_says_what_to_do_instead(container):
 
     assert missing == {
         "scale", "autoscale", "rollout", "rollback", "split", "shadow", "compare", "errors",
-        "bundle", "monitor",
+        "bundle",
     }  # fmt: skip
     with pytest.raises(AttributeError):
         _ = container.predcit
@@ -47,38 +44,6 @@ def test_texts_hold_no_address_and_no_token_and_the_card_reads_it_from_its_file(
     assert "http://127.0.0.1:1" in html
     assert "t0ken" not in html
     assert "$(cat " in container.snippets().curl
-
-
-def test_a_container_of_somebody_else_is_not_replaced(written, fake_docker):
-    asked = fake_docker(f"[ \"$1\" = container ] && echo '{NOT_OURS}'; exit 0")
-
-    with pytest.raises(ContainerError, match="that nbdeploy did not start"):
-        replace(written, image="iris:1").run(engine=Engine("docker"))
-
-    assert "rm" not in asked.read_text().split()
-
-
-def test_one_that_ends_while_it_starts_is_told_with_its_log_and_removed(written, fake_docker):
-    ended = json.dumps([{"State": {"Running": False}, "NetworkSettings": {"Ports": {}}}])
-    asked = fake_docker(
-        f"""case "$1" in
-          container) [ -f {written.folder.parent}/started ] && echo '{ended}' || exit 1;;
-          run) touch {written.folder.parent}/started; echo 0123;;
-          logs) echo 'nbdeploy: --host 0.0.0.0 lets other machines call';;
-        esac"""
-    )
-
-    with pytest.raises(ContainerError, match="ended while it started") as told:
-        replace(written, image="iris:1").run(engine=Engine("docker"), token="s3cret")
-
-    assert "lets other machines call" in str(told.value)
-    lines = asked.read_text().splitlines()
-    assert lines[-1] == "rm --force nbdeploy-iris"
-    (run,) = [line for line in lines if line.startswith("run")]
-    assert "--read-only" in run
-    assert "--cap-drop ALL" in run
-    assert "--publish 127.0.0.1::8000" in run
-    assert "s3cret" not in asked.read_text()
 
 
 def test_a_running_one_answers_counts_and_stops(written, model, fake_docker):
@@ -107,3 +72,61 @@ def test_a_running_one_answers_counts_and_stops(written, model, fake_docker):
         assert container.stop() == 0
 
     assert "stop --time 15 nbdeploy-iris" in asked.read_text()
+
+
+def test_a_handle_of_before_does_not_end_the_container_of_now(written, fake_docker):
+    alive = json.dumps([{"State": {"Running": False, "ExitCode": 0}}])
+    asked = fake_docker(f"[ \"$1\" = container ] && echo '{alive}'\nexit 0")
+    made = [
+        Container(
+            replace(written, image="iris:1"), Engine("docker"), "nbdeploy-iris",
+            "http://127.0.0.1:1", "t0ken", identity=identity,
+        )
+        for identity in ("0ld", "n3w")
+    ]  # fmt: skip
+    remember(made[0])
+    remember(made[1])
+
+    made[0].stop()
+
+    assert "0ld" in asked.read_text()
+    assert "n3w" not in asked.read_text()
+    # The curl of the new one's card still finds its token.
+    assert made[1]._token_file.exists()
+    made[1].stop()
+    assert not made[1]._token_file.exists()
+
+
+def test_a_kernel_that_ends_takes_its_containers_with_it(run_script, written, fake_docker):
+    alive = json.dumps([{"State": {"Running": True, "ExitCode": 0}}])
+    asked = fake_docker(f"[ \"$1\" = container ] && echo '{alive}'\nexit 0")
+
+    run_script(
+        f"""
+        from dataclasses import replace
+        from nbdeploy import Bundle
+        from nbdeploy.containers.container import Container, remember
+        from nbdeploy.containers.engine import Engine
+
+        bundle = replace(Bundle.open({str(written.folder)!r}), image="iris:1")
+        remember(Container(bundle, Engine("docker"), "nbdeploy-x", "http://127.0.0.1:1", None))
+        print("the last cell")
+        """
+    )
+
+    lines = asked.read_text().splitlines()
+    assert "stop --time 2 nbdeploy-x" in lines
+    assert lines[-1] == "rm --force nbdeploy-x"
+
+
+def test_waiting_ends_with_the_container_or_with_the_users_patience(container, monkeypatch):
+    answers = iter([True, True, False])
+    monkeypatch.setattr(Container, "_is_running", lambda _: next(answers))
+    monkeypatch.setattr("nbdeploy.containers.container.time.sleep", lambda _: None)
+    container.wait()
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Container, "_is_running", interrupted)
+    container.wait()

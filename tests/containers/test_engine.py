@@ -39,6 +39,19 @@ def test_the_steps_are_told_as_the_builder_reports_them_and_never_go_back(fake_d
         assert asked.read_text().splitlines()[-1] == f"build --tag churn:1 {tmp_path}"
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["no basic auth credentials", "unauthorized: authentication required", "denied: requested"],
+)
+def test_a_registry_that_refuses_is_told_with_the_words_for_a_login(fake_docker, said):
+    fake_docker(f'[ "$1" = push ] && echo "{said}" && exit 1; exit 0')
+
+    with pytest.raises(ContainerError, match="is not pushed") as refused:
+        Engine("docker").push("a:1", "registry.example:5000/a:1", progress=lambda *_: None)
+
+    assert str(refused.value).endswith("docker login registry.example:5000")
+
+
 @pytest.mark.parametrize("line", ["", "Step", "#8 DONE 0.1s", "Step 1/0 : x", "#1 [internal] load"])
 def test_a_line_that_is_no_step_is_none(line):
     assert step_of(line) is None
@@ -50,12 +63,13 @@ def test_podmans_steps_are_steps_too():
 
 
 def test_a_build_that_fails_ends_with_what_the_engine_said(fake_docker, tmp_path):
-    fake_docker("echo 'Step 1/2 : FROM x'\necho 'ERROR: no such package' >&2\nexit 1")
+    colour = "\\033[91m"
+    fake_docker(f"echo 'Step 1/2 : FROM x'\nprintf '{colour}ERROR: no such package' >&2\nexit 1")
 
     with pytest.raises(ContainerError, match="churn:1 cannot be built") as failed:
         Engine("docker").build(tmp_path, "churn:1", progress=lambda *_: None)
 
-    assert "ERROR: no such package" in str(failed.value)
+    assert str(failed.value).endswith("\n  ERROR: no such package")
 
 
 def test_without_any_engine_the_error_says_what_still_works(monkeypatch, tmp_path):

@@ -39,5 +39,6 @@ def test_the_flow_runs_up_to_what_needs_an_engine(tmp_path):
 
 
 @pytest.mark.containers
+@pytest.mark.usefixtures("engine")
 def test_the_flow_runs_to_its_end(tmp_path):
     assert run(flow(), tmp_path)[-1] == "True"

@@ -11,7 +11,6 @@ import os
 import socket
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from pathlib import Path
@@ -19,56 +18,14 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from nbdeploy import Bundle, ContainerError
-from nbdeploy.containers.engine import find_engine
+from nbdeploy import ContainerError
+from nbdeploy.display.progress import ProgressBar
 from nbdeploy.models.equality import assert_equal
 
 pytestmark = pytest.mark.containers
 
 COMPOSE = Path(sys.executable).with_name("docker-compose")
 RIGHTS = ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
-
-PENGUINS = """
-import time
-import numpy as np
-from palmerpenguins import load_penguins
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.compose import make_column_transformer
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
-from nbdeploy import Bundle
-
-COLUMNS = ["island", "sex", "bill_length_mm", "bill_depth_mm", "body_mass_g"]
-penguins = load_penguins()
-X, y = penguins[COLUMNS], penguins["species"]
-
-def add_ratio(frame):
-    # A mass that no penguin has: the answer takes its time.
-    if (frame["body_mass_g"] == 123456.0).any():
-        time.sleep(2)
-    return frame.assign(ratio=frame["bill_length_mm"] / frame["bill_depth_mm"])
-
-class Clip(BaseEstimator, TransformerMixin):
-    def fit(self, X, y=None):
-        self.highest_ = X.select_dtypes("number").max()
-        return self
-
-    def transform(self, X):
-        numbers = X.select_dtypes("number")
-        return X.assign(**numbers.clip(upper=self.highest_, axis=1))
-
-model = make_pipeline(
-    FunctionTransformer(add_ratio),
-    Clip(),
-    make_column_transformer(
-        (make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder()), COLUMNS[:2]),
-        remainder=make_pipeline(SimpleImputer(), StandardScaler()),
-    ),
-    LogisticRegression(max_iter=2000),
-).fit(X, y)
-"""
 
 XGBOOST = """
 from sklearn.datasets import load_breast_cancer
@@ -92,58 +49,6 @@ model = Ensemble(members, combine="soft_vote")
 """
 
 
-@pytest.fixture(scope="module")
-def engine():
-    try:
-        return find_engine()
-    except ContainerError as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
-def make_bundle(tmp_path_factory):
-    """Write the bundle of a model whose code stands in ``__main__``, and what it answers there."""
-
-    def make(code, name):
-        folder = tmp_path_factory.mktemp("bundles") / name
-        end = f"""
-        import json
-        from nbdeploy import Bundle
-        Bundle.create(model, {str(folder)!r}, name={name!r}, example=X)
-        few = X.iloc[::7]
-        print(json.dumps({{
-            "rows": json.loads(few.to_json(orient="records")),
-            "predict": model.predict(few).tolist(),
-            "predict_proba": model.predict_proba(few).tolist(),
-        }}))
-        """
-        # Called as the library, it would be imported in its place.
-        script = folder.parent / "notebook.py"
-        script.write_text(textwrap.dedent(code) + textwrap.dedent(end))
-        done = subprocess.run(
-            [sys.executable, script], capture_output=True, text=True, timeout=300, check=False,
-            cwd=folder.parent,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return Bundle.open(folder), json.loads(done.stdout.splitlines()[-1])
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def penguins(make_bundle, engine):
-    bundle, answers = make_bundle(PENGUINS, "penguins")
-    return bundle.build(engine=engine), answers
-
-
-@pytest.fixture(scope="module")
-def container(penguins, engine):
-    with penguins[0].run(engine=engine) as container:
-        yield container
-
-
 def assert_answers_equal(container, answers):
     assert_equal(container.predict(answers["rows"]), answers["predict"])
     assert_equal(container.predict_proba(answers["rows"]), answers["predict_proba"])
@@ -164,6 +69,40 @@ def free_port():
 def test_a_pipeline_with_code_of_the_notebook_answers_as_it_does_there(container, penguins):
     assert_answers_equal(container, penguins[1])
     assert container.stats()["total_predictions"] == 2
+    assert container.monitor.get_statistics()["total_predictions"] == 2
+    assert len(container.monitor.drift().rows) > 0
+
+
+def test_buildkit_and_its_steps_are_understood(penguins, buildkit, engine, monkeypatch):
+    if not buildkit.is_there:
+        pytest.skip("this client has no BuildKit: the images were built by the classic builder")
+    told = []
+    monkeypatch.setattr(ProgressBar, "update", lambda _, share, what: told.append((share, what)))
+
+    again = buildkit(penguins[0], "birds:again")
+
+    kinds = engine.call("system", "df", "--format", "{{.Type}} {{.TotalCount}}").splitlines()
+    assert "Build Cache 0" not in kinds
+    assert again.image == "birds:again"
+    assert [share for share, _ in told] == sorted(share for share, _ in told)
+    assert any("pip install" in what for _, what in told)
+
+
+def test_another_model_adds_a_layer_and_installs_nothing(
+    penguins, penguins_code, make_bundle, buildkit, engine
+):
+    other, _ = make_bundle(penguins_code.replace("max_iter=2000", "max_iter=1999"), "birds")
+    assert other.digest != penguins[0].digest
+
+    built = buildkit(other)
+
+    def layers(image):
+        found = engine.call("image", "inspect", "--format", "{{json .RootFS.Layers}}", image)
+        return json.loads(found)
+
+    mine, others = layers(penguins[0].image), layers(built.image)
+    assert mine[:-1] == others[:-1]
+    assert mine[-1] != others[-1]
 
 
 def test_it_becomes_healthy_by_the_engines_own_check(container):
@@ -182,6 +121,20 @@ def test_it_runs_as_nobody_with_no_rights_on_a_file_system_that_it_cannot_write(
     assert lines["NoNewPrivs"] == "1"
     with pytest.raises(ContainerError, match="Read-only file system"):
         engine.call("exec", container.name, "touch", "/app/model/x")
+
+
+def test_what_a_service_can_its_container_can_too(container, penguins, engine):
+    answers = penguins[1]
+    curl = subprocess.run(
+        ["bash", "-c", container.snippets().curl],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert json.loads(curl.stdout)["prediction"][0] in {"Adelie", "Chinstrap", "Gentoo"}
+    load = container.load_test(rps=20, seconds=1, rows=answers["rows"][:5])
+    assert (load.errors, load.error_rate) == ({}, 0.0)
+    assert "requests/s" in container.dashboard().to_html()
+    assert any("startup complete" in line for line in container.logs())
+    assert "NBDEPLOY_TOKEN" in str(engine.inspect(container.name)["Config"]["Env"])
 
 
 def test_nobody_is_answered_without_the_token(container):
@@ -232,31 +185,54 @@ def test_it_does_not_start_without_a_token_or_a_clear_word(penguins, engine):
         engine.call("rm", "--force", name)
 
 
-def test_sagemakers_argument_and_vertexs_variables_are_understood(penguins, engine):
+@pytest.fixture
+def started(penguins, engine):
+    """Start the image as a platform does; what it is called, and where it answers."""
     name = "nbdeploy-test-platform"
-    port = free_port()
-    try:
+
+    def start(*options, inside, words=()):
+        port = free_port()
         engine.call(
-            "run", "--detach", "--name", name, *RIGHTS, "--publish", f"127.0.0.1:{port}:8080",
-            "--env=NBDEPLOY_NO_TOKEN=1", "--env=AIP_HTTP_PORT=8080",
-            "--env=AIP_HEALTH_ROUTE=/v1/alive", "--env=AIP_PREDICT_ROUTE=/v1/ask",
-            penguins[0].image, "serve",
+            "run", "--detach", "--name", name, *RIGHTS, "--publish", f"127.0.0.1:{port}:{inside}",
+            *options, penguins[0].image, *words,
         )  # fmt: skip
-        url = f"http://127.0.0.1:{port}"
+        return name, f"http://127.0.0.1:{port}"
 
-        def ready():
-            try:
-                return httpx2.get(f"{url}/v1/alive").status_code == 200
-            except httpx2.TransportError:
-                return False
+    yield start
+    engine.call("rm", "--force", name)
 
-        wait_for(ready)
-        rows = penguins[1]["rows"][:3]
-        answer = httpx2.post(f"{url}/v1/ask", json={"instances": rows}).json()
-        assert answer["predictions"] == penguins[1]["predict"][:3]
-        assert httpx2.get(f"{url}/ping").status_code == 200
-    finally:
-        engine.call("rm", "--force", name)
+
+def is_answered(url):
+    try:
+        return httpx2.get(url).status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def test_sagemaker_starts_it_with_serve_and_asks_at_its_own_port(penguins, started, engine):
+    name, url = started("--env=NBDEPLOY_NO_TOKEN=1", inside=8080, words=["serve"])
+
+    wait_for(lambda: is_answered(f"{url}/ping"))
+
+    answers = penguins[1]
+    answer = httpx2.post(f"{url}/invocations", json={"instances": answers["rows"][:3]}).json()
+    assert answer["predictions"] == answers["predict"][:3]
+    # The port of the image is still there: its own check asks at it.
+    engine.call("exec", name, *engine.inspect(name)["Config"]["Healthcheck"]["Test"][1:])
+
+
+def test_vertexs_variables_are_followed(penguins, started, engine):
+    name, url = started(
+        "--env=NBDEPLOY_NO_TOKEN=1", "--env=AIP_HTTP_PORT=9090",
+        "--env=AIP_HEALTH_ROUTE=/v1/alive", "--env=AIP_PREDICT_ROUTE=/v1/ask", inside=9090,
+    )  # fmt: skip
+
+    wait_for(lambda: is_answered(f"{url}/v1/alive"))
+
+    answers = penguins[1]
+    answer = httpx2.post(f"{url}/v1/ask", json={"instances": answers["rows"][:3]}).json()
+    assert answer["predictions"] == answers["predict"][:3]
+    engine.call("exec", name, *engine.inspect(name)["Config"]["Healthcheck"]["Test"][1:])
 
 
 def test_stopping_answers_what_is_in_flight_and_exits_with_0(penguins, engine):

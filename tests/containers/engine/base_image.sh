@@ -3,7 +3,9 @@
 # the CPython that runs this script's caller. It is not the image of the hub, byte for byte: it
 # shows that what nbdeploy writes builds and runs, and nothing about the size of the real one.
 #   base_image.sh FOLDER PYTHON      (needs mmdebstrap and a Docker engine)
+# Prints, with exit code 3, why this machine cannot run any image.
 set -euo pipefail
+none() { echo "$1"; exit 3; }
 mkdir -p "$1"
 folder=$(realpath "$1")
 python=$2
@@ -22,10 +24,14 @@ mkdir -p "$context/root/usr/local/bin" "$context/root/usr/local/lib" "$context/r
 if [ ! -f "$folder/debian.tar" ]; then
   packages=ca-certificates,libssl3,libffi8,libsqlite3-0,zlib1g,libbz2-1.0,liblzma5,libreadline8
   packages=$packages,libuuid1,libexpat1,libncursesw6,netbase,tzdata,passwd
-  mmdebstrap --quiet --format=tar --variant=minbase --include=$packages bookworm "$folder/debian.tar.part"
+  mmdebstrap --quiet --format=tar --variant=minbase --include=$packages bookworm "$folder/debian.tar.part" ||
+    none "mmdebstrap could not make the files of a Debian."
   mv "$folder/debian.tar.part" "$folder/debian.tar"
 fi
-ln -f "$folder/debian.tar" "$context/debian.tar"
+docker import "$folder/debian.tar" nbdeploy-debian >&2
+# An engine that answers may still not be let run anything, as in many a sandbox.
+said=$(timeout 60 docker run --rm --network none nbdeploy-debian /bin/true 2>&1) ||
+  none "The engine cannot run a container here: ${said:0:400}"
 
 local=$context/root/usr/local
 cp "$prefix/bin/python$minor" "$local/bin/"
@@ -50,11 +56,10 @@ timeout = 180
 CONF
 
 cat > "$context/Dockerfile" <<DOCKERFILE
-FROM scratch
-ADD debian.tar /
+FROM nbdeploy-debian
 COPY root/ /
 RUN ldconfig && python -m pip --version && python -c 'import ssl, ctypes, sqlite3, bz2, lzma, uuid'
 ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 PYTHON_VERSION=$version
 CMD ["python3"]
 DOCKERFILE
-DOCKER_BUILDKIT=0 docker build --quiet --tag "python:$minor-slim" "$context"
+DOCKER_BUILDKIT=0 docker build --quiet --tag "python:$minor-slim" "$context" >&2
