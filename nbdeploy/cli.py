@@ -205,6 +205,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     from nbdeploy.serving.event_loop import new_event_loop  # noqa: PLC0415 -- as above
     from nbdeploy.serving.http_protocol import http_protocol  # noqa: PLC0415 -- as above
+    from nbdeploy.serving.limits import limits_from  # noqa: PLC0415 -- as above
     from nbdeploy.serving.listener import bind_listener  # noqa: PLC0415 -- as above
     from nbdeploy.serving.security import is_loopback  # noqa: PLC0415 -- as above
     from nbdeploy.serving.service import ModelService  # noqa: PLC0415 -- as above
@@ -228,6 +229,7 @@ def _serve(options: argparse.Namespace) -> int:
         allowed_hosts=options.allowed_host,
         load=False,
         request_log=_request_log(options),
+        **limits_from(os.environ),
     )
     config = uvicorn.Config(
         service.app,

@@ -227,7 +227,8 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
         from nbdeploy.containers.deployment_bundle import bundle_of  # noqa: PLC0415 -- only here
 
         known = {"name": self.name, "example": self._traffic.example}
-        return bundle_of(self._service.route, folder, **{**known, **options})
+        limits = self._options.of_service()
+        return bundle_of(self._service.route, folder, limits=limits, **{**known, **options})
 
     def wait(self) -> None:
         """Block until the service is stopped or the cell is interrupted; it then goes on."""

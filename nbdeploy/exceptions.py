@@ -301,4 +301,16 @@ class ContainerError(NbdeployError):
 
 
 class ClusterError(NbdeployError):
-    """A Kubernetes cluster refused, or could not be reached."""
+    """A Kubernetes cluster refused, or could not be reached.
+
+    Parameters
+    ----------
+    message
+        What was tried, what the cluster said, and what to do.
+    status
+        The HTTP status of the API server's answer; ``None`` when it was not asked.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status

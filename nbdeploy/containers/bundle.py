@@ -6,12 +6,12 @@ import os
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from dataclasses import replace as with_changes
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbdeploy.containers.bundle_folder import read_facts
 from nbdeploy.containers.bundle_page import bundle_html
+from nbdeploy.containers.bundle_verbs import BundleVerbs
 from nbdeploy.containers.bundle_writing import ANSWERS, KEYS, write_bundle
 from nbdeploy.containers.checked_values import (
     checked_environment,
@@ -22,17 +22,13 @@ from nbdeploy.containers.checked_values import (
     service_name_from,
 )
 from nbdeploy.containers.docker import default_base_image
-from nbdeploy.containers.engine import Engine, find_engine
 from nbdeploy.containers.packed_model import pack_model
 from nbdeploy.containers.saved_answers import SavedAnswers
 from nbdeploy.display.code_view import GeneratedFile
 from nbdeploy.display.mime import ReprMixin
-from nbdeploy.display.progress import ProgressBar
 from nbdeploy.exceptions import ContainerError
 
 if TYPE_CHECKING:
-    from nbdeploy.containers.check_report import CheckReport
-    from nbdeploy.containers.container import Container
     from nbdeploy.models.baseline import Baseline
     from nbdeploy.models.signature import Signature
 
@@ -40,7 +36,7 @@ __all__ = ["Bundle"]
 
 
 @dataclass(frozen=True, repr=False)
-class Bundle(ReprMixin):
+class Bundle(BundleVerbs, ReprMixin):
     """A folder that builds into an image: what `Bundle.create` and ``service.bundle`` return.
 
     Parameters
@@ -230,113 +226,11 @@ class Bundle(ReprMixin):
         """Every file that was written, by its path inside of the folder."""
         return sorted(read_facts(self.folder)["files"])
 
-    def check(self, *, quick: bool = False, timeout: float = 600.0) -> CheckReport:
-        """Rehearse the container without one: the same packages, the same start, the same answers.
-
-        A fresh virtual environment gets the locked packages and nothing else. The service starts
-        in it from this folder, as the container will, and is asked the rows of the example.
-
-        Parameters
-        ----------
-        quick
-            Lend the packages that are installed here instead of installing them: seconds instead of
-            a minute, and no network. Only whether an index has them stays unknown.
-        timeout
-            Seconds for each of installing, starting and answering.
-
-        Returns
-        -------
-        CheckReport
-            Green, amber and red, each with its cure; shown as a card.
-        """
-        from nbdeploy.containers.check import check_bundle  # noqa: PLC0415 -- only here
-
-        return check_bundle(self, quick=quick, timeout=timeout)
-
-    def build(self, tag: str | None = None, *, engine: Engine | None = None) -> Bundle:
-        """Build the image.
-
-        Parameters
-        ----------
-        tag
-            What to call it, ``"churn:1.1"``; made of the name and the model's digest when ``None``.
-        engine
-            Docker or Podman; the one that answers when ``None``.
-
-        Returns
-        -------
-        Bundle
-            This bundle with ``.image`` set.
-
-        Raises
-        ------
-        ContainerError
-            If no engine answers, or the build fails: the error ends with what it said.
-        """
-        image = checked_image(tag or self.default_tag)
-        chosen = engine or find_engine()
-        with ProgressBar(f"Building {image}") as bar:
-            chosen.build(self.folder, image, progress=bar.update)
-        return with_changes(self, image=image)
-
-    def run(
-        self,
-        *,
-        port: int | None = None,
-        token: str | None = "auto",  # noqa: S107 -- a keyword, not a secret
-        engine: Engine | None = None,
-        timeout: float = 120.0,
-    ) -> Container:
-        """Start a container, and wait until it is ready; the image is built first if needed.
-
-        A container of the same name that this started before is replaced. It ends with the kernel:
-        ``compose.yaml`` starts one that stays.
-
-        Parameters
-        ----------
-        port
-            On this machine; a free one when ``None``. Only this machine can call.
-        token
-            What callers must send: ``"auto"`` makes one up, ``None`` asks for none.
-        engine
-            Docker or Podman; the one that answers when ``None``.
-        timeout
-            Seconds until it must be ready.
-
-        Raises
-        ------
-        ContainerError
-            If it does not start: the error ends with what it logged.
-        """
-        from nbdeploy.containers.container_start import run_container  # noqa: PLC0415 -- only here
-
-        chosen = engine or find_engine()
-        built = self if self.image is not None else self.build(engine=chosen)
-        return run_container(built, chosen, port=port, token=token, timeout=timeout)
-
-    def push(self, image: str | None = None, *, engine: Engine | None = None) -> str:
-        """Send the image to a registry, and return its name with the digest that it has there.
-
-        Parameters
-        ----------
-        image
-            Where to: ``"registry.example/team/churn:1.1"``; the name that it has when ``None``. Log
-            in with ``docker login`` before.
-        engine
-            Docker or Podman; the one that answers when ``None``.
-
-        Raises
-        ------
-        ContainerError
-            If there is no image yet, or the registry refuses.
-        """
-        if self.image is None:
-            message = f"{self.name!r} has no image yet. Call bundle.build(tag).push()."
-            raise ContainerError(message)
-        target = checked_image(image or self.image)
-        chosen = engine or find_engine()
-        with ProgressBar(f"Pushing {target}") as bar:
-            return chosen.push(self.image, target, progress=bar.update)
+    @property
+    def measured(self) -> dict[str, float] | None:
+        """What the latest `check` saw: ``memory`` in bytes, ``cpu_per_request`` in seconds."""
+        seen = read_facts(self.folder).get("measured")
+        return dict(seen) if isinstance(seen, dict) else None
 
     def __repr__(self) -> str:
         more = len(self.files) - 1

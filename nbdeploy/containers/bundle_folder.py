@@ -16,7 +16,7 @@ from typing import Any
 from nbdeploy.display.html import visible
 from nbdeploy.exceptions import ContainerError
 
-__all__ = ["FACTS", "read_facts", "write_folder"]
+__all__ = ["FACTS", "note_fact", "read_facts", "write_folder"]
 
 #: Says that a folder is a bundle, and which files of it nbdeploy wrote.
 FACTS = "bundle.json"
@@ -101,6 +101,19 @@ def read_facts(folder: Path) -> dict[str, Any]:
         )
         raise ContainerError(message) from error
     return dict(facts)
+
+
+def note_fact(folder: Path, key: str, value: Any) -> None:
+    """Add to what a bundle says about itself; where the folder cannot be written, nothing is."""
+    facts = {**read_facts(folder), key: value}
+    draft = folder.with_name(f".nbdeploy-{secrets.token_hex(8)}.tmp")
+    with suppress(OSError):
+        try:
+            draft.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+            draft.chmod(0o644)
+            draft.replace(folder / FACTS)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def _check_own(folder: Path) -> None:

@@ -6,10 +6,11 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbdeploy.containers.bundle_folder import read_facts
+from nbdeploy.containers.bundle_folder import note_fact, read_facts
 from nbdeploy.containers.check_report import CheckReport, Finding
 from nbdeploy.containers.clean_environment import (
     folder_size,
@@ -95,10 +96,23 @@ def _rehearse(
             bar.update(0.9, "asks the example")
             findings += _answer_findings(bundle, service, timeout)
             memory = service.memory()
+            _note_measured(bundle, service, memory)
             findings.append(
                 Finding("green", "It was asked and is alive", detail=f"({file_size(memory)} used)")
             )
     return CheckReport(bundle.name, tuple(findings), seconds, memory, size)
+
+
+def _note_measured(bundle: Bundle, service: RehearsedService, memory: int) -> None:
+    """Keep what was measured beside the bundle: the resources in a cluster are proposed from it."""
+    saved = bundle.answers
+    if not saved.answers or service.client is None:
+        return
+    method = next(iter(saved.answers))
+    with suppress(NbdeployError):  # what fails there is among the findings
+        cpu = service.cpu_per_request(method, saved.features)
+        seen = {"memory": max(memory, service.memory()), "cpu_per_request": cpu}
+        note_fact(bundle.folder, "measured", seen)
 
 
 def _static_findings(facts: dict[str, Any]) -> Iterator[Finding]:

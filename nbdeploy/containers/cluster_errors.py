@@ -35,7 +35,8 @@ def cluster_error(status: int, body: object, what: str) -> ClusterError:
     """
     answer = _read(body)
     said = visible(shortened(str(answer.get("message") or f"HTTP status {status}"), _MOST))
-    return ClusterError(f"Could not {what}: {said.rstrip('.')}. {_advice(status, answer)}")
+    message = f"Could not {what}: {said.rstrip('.')}. {_advice(status, answer)}"
+    return ClusterError(message, status=status)
 
 
 def unreachable(host: str, error: BaseException) -> ClusterError:
@@ -59,6 +60,11 @@ def _advice(status: int, answer: dict[str, Any]) -> str:
         return (
             "The namespace has a quota: ask for less (Resources, replicas), delete what is not "
             "needed, or see `kubectl describe quota`."
+        )
+    if "could not find the requested resource" in said:
+        return (
+            "The cluster does not know this kind of object. A ServiceMonitor needs Prometheus' "
+            "operator: install it, or leave it out with service_monitor=False."
         )
     if "namespaces" in said and status == _MISSING:
         return "Make the namespace first: `kubectl create namespace NAME`."

@@ -12,12 +12,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from nbdeploy.client import Client
+from nbdeploy.containers.bundle_manifests import signature_of
 from nbdeploy.containers.engine import Engine
 from nbdeploy.display.html import Html, element, escape, fragment
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.exceptions import ContainerError
-from nbdeploy.models.manifest import SUFFIX, Manifest
-from nbdeploy.models.signature import Signature
 from nbdeploy.serving.dashboard_route import PANEL_PATH
 from nbdeploy.serving.snippets import Snippets, make_snippets
 from nbdeploy.serving.token_file import remove_token, write_token
@@ -90,7 +89,7 @@ class Container(ReprMixin):
         self.url = url
         self.image = bundle.image
         self._engine = engine
-        self._signature = _signature_of(bundle)
+        self._signature = signature_of(bundle)
         self._token = token
         self._token_file: Path | None = write_token(name, token) if token is not None else None
         self._client = Client(url, token=token or "")
@@ -265,12 +264,3 @@ def _stop_all() -> None:
 if hasattr(os, "register_at_fork"):
     # They are the parent's.
     os.register_at_fork(after_in_child=_started.clear)
-
-
-def _signature_of(bundle: Bundle) -> Signature:
-    text = (bundle.folder / (bundle.model_file + SUFFIX)).read_bytes()
-    entry = Manifest.from_json(text).entry_for(bundle.digest)
-    if entry is None or entry.signature is None:
-        message = f"{bundle.model_file} is not the model of this bundle. Write the bundle again."
-        raise ContainerError(message)
-    return Signature.from_dict(entry.signature)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from nbdeploy.containers.cluster_connection import FIELD_MANAGER, ClusterConnection, object_path
-from nbdeploy.containers.cluster_rollout import RolloutStatus, rollout_of
-from nbdeploy.containers.manifests_difference import masked
+from nbdeploy.containers.cluster_connection import FIELD_MANAGER, ClusterConnection
+from nbdeploy.containers.cluster_forward import PortForward
+from nbdeploy.containers.cluster_history import RolloutHistory, history_of, template_before
+from nbdeploy.containers.cluster_logs import logs_of
+from nbdeploy.containers.cluster_objects import NamespaceReader
+from nbdeploy.containers.cluster_ownership import fields_of, holders, owned, restored
+from nbdeploy.containers.cluster_rollout import RolloutStatus
+from nbdeploy.containers.manifests_difference import Changes, difference, masked, stated
+from nbdeploy.containers.manifests_pod import one_deployment
 from nbdeploy.containers.manifests_values import (
     checked_count,
-    checked_image,
     checked_name,
     checked_port,
+    checked_seconds,
 )
 from nbdeploy.display.progress import ProgressBar
 from nbdeploy.exceptions import ClusterError
@@ -21,9 +28,12 @@ from nbdeploy.exceptions import ClusterError
 __all__ = ["KubernetesDeployer"]
 
 _MANAGED_BY = "app.kubernetes.io/managed-by"
-_REVISION = "deployment.kubernetes.io/revision"
-_HASH = "pod-template-hash"
+_REPLICAS = ("f:spec", "f:replicas")
+# Holds the number of pods from the moment that nbdeploy lets go of it until an HPA takes it.
+_HANDOVER = "nbdeploy-handover"
+_SHORTEST = 0.05
 _KINDS = (
+    ("monitoring.coreos.com/v1", "ServiceMonitor"),
     ("networking.k8s.io/v1", "Ingress"),
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
     ("policy/v1", "PodDisruptionBudget"),
@@ -63,9 +73,17 @@ class KubernetesDeployer:
     ) -> None:
         self.namespace = checked_name(namespace, "namespace")
         self._cluster = ClusterConnection(kubeconfig, context, timeout)
+        self._reader = NamespaceReader(self._cluster, self.namespace)
 
     def __repr__(self) -> str:
         return f"<KubernetesDeployer of namespace {self.namespace!r}>"
+
+    def in_namespace(self, namespace: str) -> KubernetesDeployer:
+        """Return a deployer of another namespace of the same cluster."""
+        other = copy.copy(self)
+        other.namespace = checked_name(namespace, "namespace")
+        other._reader = NamespaceReader(self._cluster, namespace)  # noqa: SLF001 -- one class
+        return other
 
     def create_deployment(
         self,
@@ -93,27 +111,7 @@ class KubernetesDeployer:
         dict
             The Deployment as the cluster has it.
         """
-        checked_name(name)
-        labels = {"app": name}
-        container = {
-            "name": name,
-            "image": checked_image(image),
-            "ports": [{"containerPort": checked_port(port), "protocol": "TCP"}],
-        }
-        body = {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {
-                "name": name,
-                "namespace": self.namespace,
-                "labels": {**labels, _MANAGED_BY: FIELD_MANAGER},
-            },
-            "spec": {
-                "replicas": checked_count(replicas, "replicas"),
-                "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-            },
-        }
+        body = one_deployment(name, image, replicas, port)
         (applied,) = self.apply([body], force=force, dry_run=dry_run)
         return applied
 
@@ -143,13 +141,35 @@ class KubernetesDeployer:
         """
         applied = []
         for each in objects:
-            kind, name = each["kind"], each["metadata"]["name"]
-            body = {**each, "metadata": {**each["metadata"], "namespace": self.namespace}}
-            path = object_path(each["apiVersion"], kind, self.namespace, name)
-            what = f"apply {kind}/{name} in {self.namespace!r}"
-            answer = self._cluster.apply(path, body, what, force=force, dry_run=dry_run)
-            applied.append(masked(answer))
+            if each["kind"] == "Deployment" and "replicas" not in each["spec"] and not dry_run:
+                self._hand_over_replicas(each["metadata"]["name"])
+            applied.append(masked(self._send(each, force=force, dry_run=dry_run)))
         return applied
+
+    def diff(self, objects: Iterable[dict[str, Any]]) -> Changes:
+        r"""Tell what applying these objects would change in the cluster; nothing is changed.
+
+        The cluster itself is asked, so that what it fills in is no difference. Fields that somebody
+        else set are among the changes; `apply` would refuse them unless it is forced.
+
+        Parameters
+        ----------
+        objects
+            As in `apply`.
+
+        Returns
+        -------
+        tuple
+            Each change, ``print(*changes, sep="\\n")`` shows them; no value of a Secret.
+        """
+        before, after = [], []
+        for each in objects:
+            path = self._path(each)
+            live = self._cluster.find(path, f"read {each['kind']}/{each['metadata']['name']}")
+            if live is not None:
+                before.append(stated(live))
+            after.append(stated(self._send(each, force=True, dry_run=True)))
+        return difference(before, after)
 
     def rollout_status(
         self,
@@ -175,21 +195,38 @@ class KubernetesDeployer:
         clock, sleep
             Where time comes from.
         """
-        end = clock() + timeout
-        with ProgressBar(f"rollout of {name}") as bar:
-            while True:
-                status = self._status(name)
-                share = min(status.updated, status.available) / max(status.wanted, 1)
-                bar.update(min(share, 1.0), "; ".join(status.reasons) or repr(status)[1:-1])
-                if status.done:
-                    return status
-                if status.failed or clock() >= end:
-                    bar.stop()
-                    return status
-                sleep(interval)
+        checked_name(name)
+        checked_seconds(interval, "interval", least=_SHORTEST)
+        end = clock() + checked_seconds(timeout, "timeout")
+        with ProgressBar(f"Rollout of {name}") as bar:
+            try:
+                while True:
+                    status = self._reader.status(name)
+                    bar.update(status.share, status.counts, status.reasons)
+                    if status.done:
+                        return status
+                    if status.failed or clock() >= end:
+                        bar.stop(f"{status.counts}; {'failed' if status.failed else 'not yet'}")
+                        return status
+                    sleep(interval)
+            except KeyboardInterrupt as interrupt:
+                going_on = (
+                    "You stopped watching; the cluster goes on by itself. Call rollout_status("
+                    f"{name!r}) to watch again, or rollback({name!r}) to go back."
+                )
+                bar.stop(going_on)
+                interrupt.add_note(going_on)
+                raise
 
-    def scale(self, name: str, replicas: int) -> int:
+    def scale(self, name: str, replicas: int, *, force: bool = False) -> int:
         """Have so many pods; with an HPA it is refused, as the HPA would take it back.
+
+        Parameters
+        ----------
+        name, replicas
+            The Deployment, and how many.
+        force
+            Take the number over from whoever set it last, otherwise refused with who it was.
 
         Returns
         -------
@@ -197,50 +234,93 @@ class KubernetesDeployer:
             How many the cluster was told.
         """
         checked_count(replicas, "replicas")
-        path = object_path("autoscaling/v2", "HorizontalPodAutoscaler", self.namespace)
-        for hpa in self._cluster.get(path, "list autoscalers").get("items", []):
-            target = hpa["spec"]["scaleTargetRef"]
-            if (target.get("kind"), target.get("name")) == ("Deployment", name):
-                message = (
-                    f"The HPA {hpa['metadata']['name']!r} decides how many pods {name!r} has, and "
-                    f"would take {replicas} back within seconds. Change its bounds, or delete it."
-                )
-                raise ClusterError(message)
-        live = self._live(name)
-        body = _owned(live)
-        body["spec"]["replicas"] = replicas
-        (applied,) = self.apply([body])
+        hpa = self._reader.autoscaler(checked_name(name))
+        if hpa is not None:
+            message = (
+                f"The HPA {hpa['metadata']['name']!r} decides how many pods {name!r} has, and "
+                f"would take {replicas} back within seconds. Change its bounds, or delete it."
+            )
+            raise ClusterError(message)
+        live = self._reader.deployment(name)
+        body = owned(live)
+        body["spec"] = {**body.get("spec", {}), "replicas": replicas}
+        is_ours = set(holders(live, *_REPLICAS)) <= {_HANDOVER}
+        applied = self._send(body, force=force or is_ours, dry_run=False)
         return int(applied["spec"]["replicas"])
 
     def replicas(self, name: str) -> int:
         """Tell how many pods a Deployment shall have."""
-        return int(self._live(name)["spec"].get("replicas", 1))
+        return int(self._reader.deployment(name)["spec"].get("replicas", 1))
 
-    def rollback(self, name: str) -> dict[str, Any]:
+    def rollback(self, name: str, *, force: bool = False) -> dict[str, Any]:
         """Have the pods as they were before the latest change.
+
+        Parameters
+        ----------
+        name
+            The Deployment.
+        force
+            Take back fields that somebody else changed, otherwise refused with their names.
 
         Raises
         ------
         ClusterError
             If there is nothing before it.
         """
-        live = self._live(name)
-        current = _revision(live)
-        earlier = [each for each in self._replica_sets(live) if _revision(each) < current]
-        if not earlier:
-            message = f"Deployment/{name} has had no other pods before: nothing to go back to."
-            raise ClusterError(message)
-        template = max(earlier, key=_revision)["spec"]["template"]
-        labels = {
-            key: value for key, value in template["metadata"]["labels"].items() if key != _HASH
-        }
-        metadata = {"labels": labels}
-        if template["metadata"].get("annotations"):
-            metadata["annotations"] = template["metadata"]["annotations"]
-        body = _owned(live)
-        body["spec"]["template"] = {"metadata": metadata, "spec": template["spec"]}
-        (applied,) = self.apply([body])
-        return applied
+        live = self._reader.deployment(name)
+        template = template_before(live, self._reader.replica_sets(live))
+        held = fields_of(live).get("f:spec", {}).get("f:template", {})
+        body = owned(live)
+        spec = {key: each for key, each in body.get("spec", {}).items() if key != "template"}
+        if back := restored(template, live["spec"]["template"], held):
+            spec["template"] = back
+        applied = self._send({**body, "spec": spec}, force=force, dry_run=False)
+        return masked(applied)
+
+    def history(self, name: str) -> RolloutHistory:
+        """List the rollouts of a Deployment that the cluster remembers, the newest first."""
+        live = self._reader.deployment(name)
+        return history_of(live, self._reader.replica_sets(live))
+
+    def logs(self, name: str, *, lines: int = 200) -> list[str]:
+        """Return the last lines that each pod logged, by time, each with its pod before it.
+
+        Of a container that ended and was started again, the lines from before its end are among
+        them; a pod that has not started says why.
+
+        Parameters
+        ----------
+        name
+            The Deployment.
+        lines
+            Of each pod, at most.
+        """
+        checked_count(lines, "lines", least=1)
+        return logs_of(self._cluster, self._reader, checked_name(name), lines)
+
+    def port_forward(self, name: str, port: int = 0, *, pod: str | None = None) -> PortForward:
+        """Reach the pods of a Deployment from this machine, until it is closed.
+
+        Each connection goes to another pod that answers, so it outlives rollouts.
+
+        Parameters
+        ----------
+        name
+            The Deployment.
+        port
+            On this machine, which alone can call; a free one when 0.
+        pod
+            Ask this pod only.
+
+        Returns
+        -------
+        PortForward
+            ``.url``, ``.close()``; a context manager.
+        """
+        checked_name(name)
+        if port:
+            checked_port(port)
+        return PortForward(self._cluster, self._reader, name, port, pod=pod)
 
     def delete(self, name: str) -> tuple[str, ...]:
         """Delete the objects of a name that nbdeploy made, and no others.
@@ -250,73 +330,66 @@ class KubernetesDeployer:
         tuple
             What was deleted, as ``Kind/name``.
         """
+        return self.delete_others(name, ())
+
+    def delete_others(self, name: str, kept: Iterable[str]) -> tuple[str, ...]:
+        """Delete the objects of a name that nbdeploy made, but for these kinds."""
         checked_name(name)
-        deleted = []
+        deleted, staying = [], set(kept)
         for api, kind in _KINDS:
-            path = object_path(api, kind, self.namespace, name)
+            path = self._reader.path(api, kind, name)
+            if kind in staying:
+                continue
             found = self._cluster.find(path, f"read {kind}/{name}")
             if found is not None and _is_ours(found):
-                self._cluster.delete(path, f"delete {kind}/{name}")
+                self._cluster.delete(path, f"delete {kind}/{name}", found["metadata"].get("uid"))
                 deleted.append(f"{kind}/{name}")
         return tuple(deleted)
 
-    def _status(self, name: str) -> RolloutStatus:
-        live = self._live(name)
-        current = [
-            each["metadata"]["labels"].get(_HASH)
-            for each in self._replica_sets(live)
-            if _revision(each) == _revision(live)
-        ]
-        pods = [
-            pod
-            for pod in self._of(live, "v1", "Pod")
-            if not current or pod["metadata"].get("labels", {}).get(_HASH) in current
-        ]
-        return rollout_of(live, pods)
+    def look(self, name: str) -> RolloutStatus:
+        """Tell how far a rollout is now, with nothing in the cell."""
+        return self._reader.status(checked_name(name))
 
-    def _live(self, name: str) -> dict[str, Any]:
-        path = object_path("apps/v1", "Deployment", self.namespace, checked_name(name))
-        return self._cluster.get(path, f"read Deployment/{name} in {self.namespace!r}")
+    def exists(self, name: str) -> bool:
+        """Tell whether there is a Deployment of this name."""
+        path = self._reader.path("apps/v1", "Deployment", checked_name(name))
+        return self._cluster.find(path, f"read Deployment/{name}") is not None
 
-    def _replica_sets(self, live: dict[str, Any]) -> list[dict[str, Any]]:
-        uid = live["metadata"].get("uid")
-        return [
-            each
-            for each in self._of(live, "apps/v1", "ReplicaSet")
-            if any(owner.get("uid") == uid for owner in each["metadata"].get("ownerReferences", []))
-        ]
+    def ready_pods(self, name: str) -> list[dict[str, Any]]:
+        """List the pods that answer; if none does, the error tells why."""
+        return self._reader.ready_pods(name)
 
-    def _of(self, live: dict[str, Any], api: str, kind: str) -> list[dict[str, Any]]:
-        wanted = live["spec"]["selector"]["matchLabels"]
-        selector = ",".join(f"{key}={value}" for key, value in wanted.items())
-        path = object_path(api, kind, self.namespace)
-        found = self._cluster.get(path, f"list {kind}s", label_selector=selector)
-        items: list[dict[str, Any]] = found.get("items", [])
-        return items
+    def has_own_autoscaler(self, name: str) -> bool:
+        """Tell whether an HPA that nbdeploy made decides how many pods a Deployment has."""
+        hpa = self._reader.autoscaler(name)
+        return hpa is not None and hpa["metadata"]["name"] == name and _is_ours(hpa)
 
+    def _path(self, made: dict[str, Any]) -> str:
+        return self._reader.path(made["apiVersion"], made["kind"], made["metadata"]["name"])
 
-def _revision(made: dict[str, Any]) -> int:
-    return int(made["metadata"].get("annotations", {}).get(_REVISION, 0))
+    def _send(self, made: dict[str, Any], *, force: bool, dry_run: bool) -> dict[str, Any]:
+        body = {**made, "metadata": {**made["metadata"], "namespace": self.namespace}}
+        what = f"apply {made['kind']}/{made['metadata']['name']} in {self.namespace!r}"
+        return self._cluster.apply(self._path(made), body, what, force=force, dry_run=dry_run)
+
+    def _hand_over_replicas(self, name: str) -> None:
+        """Keep the pods that there are when their number is an HPA's from now on.
+
+        A field that its only holder lets go of falls back to 1: all pods but one would end.
+        """
+        path = self._reader.path("apps/v1", "Deployment", name)
+        live = self._cluster.find(path, f"read Deployment/{name}")
+        if live is None or "f:replicas" not in fields_of(live).get("f:spec", {}):
+            return
+        body = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": {"replicas": live["spec"].get("replicas", 1)},
+        }
+        what = f"keep the pods of Deployment/{name}"
+        self._cluster.apply(path, body, what, force=True, dry_run=False, manager=_HANDOVER)
 
 
 def _is_ours(made: dict[str, Any]) -> bool:
     return bool(made["metadata"].get("labels", {}).get(_MANAGED_BY) == FIELD_MANAGER)
-
-
-def _owned(live: dict[str, Any]) -> dict[str, Any]:
-    """Copy a Deployment so that applying it changes nothing; pods are counted only if we did."""
-    metadata = live["metadata"]
-    spec = dict(live["spec"])
-    applied = (
-        each.get("fieldsV1", {}).get("f:spec", {})
-        for each in metadata.get("managedFields", [])
-        if (each.get("manager"), each.get("operation")) == (FIELD_MANAGER, "Apply")
-    )
-    if not any("f:replicas" in fields for fields in applied):
-        spec.pop("replicas", None)
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": metadata["name"], "labels": metadata.get("labels", {})},
-        "spec": spec,
-    }

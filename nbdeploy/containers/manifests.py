@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from nbdeploy.containers.manifests_autoscaling import HpaSpec, hpa_of
-from nbdeploy.containers.manifests_difference import Change, difference, masked
+from nbdeploy.containers.manifests_difference import (
+    TRACE,
+    Changes,
+    difference,
+    masked,
+    read_objects,
+)
 from nbdeploy.containers.manifests_page import EXPLAINED, manifests_html
 from nbdeploy.containers.manifests_pod import pod_spec
 from nbdeploy.containers.manifests_resources import Resources
@@ -23,18 +30,25 @@ from nbdeploy.containers.manifests_values import (
     checked_name,
     checked_port,
     checked_token,
+    checked_type,
     label_value_from,
 )
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
 from nbdeploy.exceptions import ClusterError
+from nbdeploy.models.signature import Signature
 from nbdeploy.scaling.policies import Policy
+
+if TYPE_CHECKING:
+    from nbdeploy.containers.cluster_service import ClusterService
+    from nbdeploy.containers.kubernetes import KubernetesDeployer
 
 __all__ = ["Manifests"]
 
 _INSTANCE = "app.kubernetes.io/instance"
 _NAME = "app.kubernetes.io/name"
 _LONGEST_DRAIN = 3600
+_TOLD = 6  # 24 bits: enough to see that it is another one, too few to find it by trying
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -74,6 +88,10 @@ class Manifests(ReprMixin):
         A Secret of the cluster with which the image is pulled.
     drain
         Seconds that requests in flight may take when a pod ends.
+    signature
+        What a row of the model looks like, where that is known: for the handle of `apply`.
+    about
+        What else the reader should know.
 
     Raises
     ------
@@ -105,6 +123,8 @@ class Manifests(ReprMixin):
     service_monitor: bool = False
     pull_secret: str | None = None
     drain: int = 30
+    signature: Signature | None = field(default=None, compare=False)
+    about: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         checked_name(self.name)
@@ -114,6 +134,9 @@ class Manifests(ReprMixin):
         # Below 1024 the container would need a right that it has not.
         checked_port(self.port, least=1024)
         checked_count(self.drain, "drain", most=_LONGEST_DRAIN)
+        checked_type(self.version, "version", str | None, "text such as '1.1'")
+        checked_type(self.resources, "resources", Resources, "Resources(cpu='500m', ...)")
+        checked_type(self.service_monitor, "service_monitor", bool, "True or False")
         checked_environment(self.env)
         checked_annotations(self.annotations)
         if self.token is not None:
@@ -138,13 +161,19 @@ class Manifests(ReprMixin):
         """What the reader should know: what a cluster does otherwise than the notebook."""
         hpa = self._hpa()
         notes = [] if hpa is None else list(hpa.notes)
+        if hpa is None and self.replicas == 1:
+            notes.append("One pod: while its node is maintained or it crashes, nobody answers.")
         if self.token is None:
             notes.append("Without token= everybody in the cluster may call the service.")
         notes.append(
             "split, shadow and compare stay in the notebook: here every pod serves the one version "
             "of its image. Another version is another image, and a rollout."
         )
-        return tuple(notes)
+        return (*notes, *self.about)
+
+    def with_token(self, token: str) -> Self:
+        """Return the same with this token for callers."""
+        return replace(self, token=checked_token(token))
 
     def objects(self) -> list[dict[str, Any]]:
         """Render all objects, in the order in which they are applied."""
@@ -195,28 +224,62 @@ class Manifests(ReprMixin):
         draft.replace(target)
         return target
 
-    def diff(self, path: str | os.PathLike[str]) -> tuple[Change, ...]:
-        """Tell what would change, compared to a file that `save` wrote.
+    def diff(self, other: str | os.PathLike[str] | KubernetesDeployer | None = None) -> Changes:
+        """Tell what would change, compared to a file of `save` or to a cluster.
+
+        Parameters
+        ----------
+        other
+            The path of a file, for which no cluster is needed; a deployer; the cluster that
+            ``kubectl`` would ask when ``None``.
 
         Raises
         ------
         ClusterError
-            If there is no such file, or it is no YAML of objects.
+            If there is no such file, it is no YAML of objects, or the cluster does not answer.
         """
-        import yaml  # noqa: PLC0415 -- see to_yaml
+        if isinstance(other, str | os.PathLike):
+            return difference(read_objects(Path(other)), self.objects())
+        from nbdeploy.containers.cluster_service import diff_service  # noqa: PLC0415 -- see apply
 
-        try:
-            saved = list(yaml.safe_load_all(Path(path).read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            message = (
-                f"{str(path)!r} cannot be read as YAML: {type(error).__name__}. "
-                "Expected a file of save()."
-            )
-            raise ClusterError(message) from error
-        if not all(isinstance(each, dict) and "kind" in each for each in saved):
-            message = f"{str(path)!r} holds no objects of Kubernetes. Expected a file of save()."
-            raise ClusterError(message)
-        return difference(saved, self.objects())
+        return diff_service(self, other)
+
+    def apply(
+        self,
+        deployer: KubernetesDeployer | None = None,
+        *,
+        force: bool = False,
+        wait: float = 0.0,
+    ) -> ClusterService:
+        """Send the objects to a cluster; doing it again changes nothing.
+
+        All of them are tried without effect first, so that nothing is half applied. What an earlier
+        set of this name had and this one has not is deleted.
+
+        Parameters
+        ----------
+        deployer
+            Which cluster; the one that ``kubectl`` would ask when ``None``. Its namespace counts
+            for objects of ``"default"``.
+        force
+            Take over fields that somebody else set, which otherwise is refused with their names.
+        wait
+            Seconds to wait for the rollout, with its progress in the cell; ``status()`` of the
+            handle tells what came of it.
+
+        Returns
+        -------
+        ClusterService
+            A handle like a deployment's: ``predict``, ``stats``, ``scale``, ``rollback``, ``stop``.
+
+        Raises
+        ------
+        ClusterError
+            If no cluster answers, or it refuses.
+        """
+        from nbdeploy.containers.cluster_service import apply_service  # noqa: PLC0415 -- only here
+
+        return apply_service(self, deployer, force=force, wait=wait)
 
     def to_text(self) -> str:
         """Tell what the objects are for."""
@@ -277,6 +340,10 @@ class Manifests(ReprMixin):
             drain=self.drain,
             pull_secret=self.pull_secret,
         )
+        if self.token is not None:
+            # A pod reads its Secret once: with another token there must be other pods.
+            seen = hashlib.sha256(f"nbdeploy:{self.name}:{self.token}".encode()).hexdigest()
+            scraped[TRACE] = seen[:_TOLD]
         metadata = {"labels": self._labels(), "annotations": {**scraped, **self.annotations}}
         spec: dict[str, Any] = {
             "revisionHistoryLimit": 5,

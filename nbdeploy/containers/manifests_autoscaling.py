@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nbdeploy.display.html import visible
+from nbdeploy.display.table import shortened
 from nbdeploy.exceptions import ClusterError
 from nbdeploy.scaling.concurrency import ConcurrencyPolicy
 from nbdeploy.scaling.hpa import HpaPolicy, Rate
 from nbdeploy.scaling.policies import LargestOf, Policy
 from nbdeploy.scaling.threshold import ThresholdPolicy
 
-__all__ = ["IN_FLIGHT_METRIC", "HpaSpec", "hpa_of"]
+__all__ = ["IN_FLIGHT_METRIC", "HpaSpec", "hpa_of", "policy_named"]
 
 #: The metric of each pod that a policy of concurrency asks for, as the monitor exports it.
 IN_FLIGHT_METRIC = "nbdeploy_requests_in_progress"
@@ -65,7 +67,15 @@ def hpa_of(policy: Policy) -> HpaSpec:
     {'type': 'Utilization', 'averageUtilization': 60}
     """
     notes: list[str] = []
-    parts = policy.policies if isinstance(policy, LargestOf) else (policy,)
+    parts = tuple(policy.policies) if isinstance(policy, LargestOf) else (policy,)
+    for part in parts:
+        if not isinstance(part, ThresholdPolicy | HpaPolicy | ConcurrencyPolicy):
+            shown = visible(shortened(repr(part), 80))
+            message = (
+                f"autoscale {shown} is no policy. Expected one of nbdeploy.scaling, such as "
+                "HpaPolicy(target=70, min_replicas=2, max_replicas=6)."
+            )
+            raise ClusterError(message)
     if not parts:
         message = "LargestOf() holds no policy. Expected at least one, to make an HPA of it."
         raise ClusterError(message)
@@ -87,6 +97,23 @@ def hpa_of(policy: Policy) -> HpaSpec:
         )
         raise ClusterError(message)
     return HpaSpec(spec, tuple(dict.fromkeys(notes)))
+
+
+def policy_named(policy: Policy | str, least: int, most: int, target_cpu: float) -> Policy:
+    """Return the policy of a name with these bounds; any other value as it is."""
+    if policy == "hpa":
+        return HpaPolicy(target=target_cpu, min_replicas=least, max_replicas=most)
+    if policy == "threshold":
+        return ThresholdPolicy(cpu_threshold=target_cpu, min_replicas=least, max_replicas=most)
+    if policy == "concurrency":
+        return ConcurrencyPolicy(min_replicas=least, max_replicas=most)
+    if not isinstance(policy, str):
+        return policy
+    message = (
+        f"autoscale {visible(repr(policy))} is no policy. Expected 'hpa', 'threshold', "
+        "'concurrency', or one of nbdeploy.scaling."
+    )
+    raise ClusterError(message)
 
 
 def _least(policy: Policy, notes: list[str]) -> int:

@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbdeploy.containers.manifests_resources import Resources
+from nbdeploy.containers.manifests_values import (
+    checked_count,
+    checked_image,
+    checked_name,
+    checked_port,
+)
 
-__all__ = ["USER", "pod_spec"]
+__all__ = ["USER", "one_deployment", "pod_spec"]
 
 #: The user of the image that a bundle builds: a number, as no cluster knows whether a name is root.
 USER = 10_001
@@ -72,6 +78,29 @@ def pod_spec(
     if pull_secret is not None:
         spec["imagePullSecrets"] = [{"name": pull_secret}]
     return spec
+
+
+def one_deployment(name: str, image: str, replicas: int, port: int) -> dict[str, Any]:
+    """Write the chapter's Deployment: of any image, without probes; see `KubernetesDeployer`."""
+    labels = {"app": checked_name(name)}
+    container = {
+        "name": name,
+        "image": checked_image(image),
+        "ports": [{"containerPort": checked_port(port), "protocol": "TCP"}],
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": name,
+            "labels": {**labels, "app.kubernetes.io/managed-by": "nbdeploy"},
+        },
+        "spec": {
+            "replicas": checked_count(replicas, "replicas"),
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
 
 
 def _container(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from types import UnionType
 from typing import NoReturn
 
 from nbdeploy.containers.checked_values import IMAGE, SECRETS, VARIABLE
@@ -21,7 +23,10 @@ __all__ = [
     "checked_name",
     "checked_port",
     "checked_quantity",
+    "checked_seconds",
     "checked_token",
+    "checked_type",
+    "has_registry",
     "label_value_from",
 ]
 
@@ -104,6 +109,17 @@ def checked_image(value: object, digest: str | None = None) -> str:
     return text
 
 
+def has_registry(image: str) -> bool:
+    """Tell whether a reference says where the image is pulled from, and not only its name.
+
+    Examples
+    --------
+    >>> has_registry("registry.example/churn:1.1"), has_registry("churn:1.1")
+    (True, False)
+    """
+    return "/" in image
+
+
 def checked_port(value: object, what: str = "port", least: int = 1) -> int:
     """Return a port; raise `ClusterError` if it is none."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST_PORT:
@@ -116,6 +132,14 @@ def checked_count(value: object, what: str, least: int = 0, most: int = 10_000) 
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         _refuse(what, value, f"a whole number from {least} to {most}")
     return value
+
+
+def checked_seconds(value: object, what: str, least: float = 0.0) -> float:
+    """Return a time to wait; raise `ClusterError` if it is none, or has no end."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not least <= float(value) < math.inf:  # type: ignore[arg-type]
+        _refuse(what, value, f"seconds from {least:g}")
+    return float(value)  # type: ignore[arg-type]
 
 
 def checked_quantity(value: object, what: str) -> Decimal:
@@ -178,6 +202,12 @@ def checked_annotations(values: Mapping[str, str]) -> dict[str, str]:
     if size > _MOST_ANNOTATIONS:
         _refuse("annotations", f"{size} bytes", f"at most {_MOST_ANNOTATIONS} bytes in all")
     return dict(values)
+
+
+def checked_type(value: object, what: str, kind: type | UnionType, expected: str) -> None:
+    """Raise `ClusterError` if a value is of another type."""
+    if not isinstance(value, kind):
+        _refuse(what, value, expected)
 
 
 def checked_token(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from nbdeploy.display.html import Html, element, escape, fragment, style
 
-__all__ = ["GeneratedFile"]
+__all__ = ["GeneratedFile", "highlighted"]
 
 # Kinds of tokens, the most special first, and the class that style.css colours.
 _CLASSES = (
@@ -61,7 +61,7 @@ class GeneratedFile(str):
         address = Html(f"data:application/octet-stream;base64,{content}")
         download = element("a", "Download", href=address, download=self.name)
         head = element("div", element("strong", self.name), " ", download, class_="nbd-file-head")
-        code = element("pre", _highlighted(self, self.name))
+        code = element("pre", highlighted(self, self.name))
         return fragment(style("code_view.css"), head, code, class_="nbd-file")
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
@@ -76,7 +76,8 @@ def _made(text: str, name: str) -> GeneratedFile:
     return GeneratedFile(text, name=name)
 
 
-def _highlighted(text: str, name: str) -> Html:
+def highlighted(text: str, name: str) -> Html:
+    """Colour a text by the kind of file that its name tells; the classes are of code_view.css."""
     language = next((kind for end, kind in _LANGUAGES.items() if name.endswith(end)), "text")
     try:
         from pygments.lexers import get_lexer_by_name  # noqa: PLC0415 -- heavy import

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from nbdeploy.display.cells import current_cell
-from nbdeploy.display.html import element, fragment
+from nbdeploy.display.html import element, fragment, visible
 from nbdeploy.display.mime import ReprMixin
 
 __all__ = ["Progress", "ProgressBar"]
@@ -25,20 +25,28 @@ class Progress(ReprMixin):
         How much of it is done, from 0 to 1.
     note
         What else is known.
+    lines
+        Sentences below it.
     """
 
     title: str
     share: float
     note: str = ""
+    lines: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"{self.title}: {self.share:.0%} {self.note}".rstrip()
+
+    def to_text(self) -> str:
+        """Write how far it is, and the sentences below."""
+        return "\n".join([visible(repr(self)), *map(visible, self.lines)])
 
     def to_html(self) -> str:
         """Write a bar with its texts."""
         value = f"{min(max(self.share, 0.0), 1.0):.3f}"
         bar = element("progress", value=value, max="1")
-        return fragment(f"{self.title} ", bar, f" {self.note}")
+        below = (element("p", line, class_="nbd-note") for line in self.lines)
+        return fragment(f"{self.title} ", bar, f" {self.note}", *below)
 
 
 class ProgressBar:
@@ -55,16 +63,18 @@ class ProgressBar:
         self._handle: Any = None
         self._share = 0.0
         self._is_stopped = False
+        self._note = "stopped"
+        self._lines: tuple[str, ...] = ()
 
-    def update(self, share: float, note: str = "") -> None:
+    def update(self, share: float, note: str = "", lines: tuple[str, ...] = ()) -> None:
         """Show how far it is."""
-        self._share = share
+        self._share, self._lines = share, lines
         if self._handle is not None:
-            self._handle.update(Progress(self._title, share, note))
+            self._handle.update(Progress(self._title, share, note, lines))
 
-    def stop(self) -> None:
-        """Let it end where it is."""
-        self._is_stopped = True
+    def stop(self, note: str = "stopped") -> None:
+        """Let it end where it is, with a last word."""
+        self._is_stopped, self._note = True, note
 
     def __enter__(self) -> Self:
         if current_cell() is not None:
@@ -81,6 +91,6 @@ class ProgressBar:
         traceback: TracebackType | None,
     ) -> None:
         if error is not None or self._is_stopped:
-            self.update(self._share, "stopped")
+            self.update(self._share, self._note, self._lines)
         else:
             self.update(1.0, "done")

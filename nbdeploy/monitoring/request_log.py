@@ -71,6 +71,18 @@ class RequestLog:
     ValueError
         If a value makes no sense.
 
+    Notes
+    -----
+    A line is a JSON object: ``time`` (UTC), ``id``, ``endpoint``, ``version``, ``status``,
+    ``latency`` (seconds), ``columns`` and ``rows`` (as the model was asked, after validation),
+    ``size`` (rows of the request), ``answer`` (one for each of the rows); ``redacted`` names the
+    columns that were left out, ``error`` the class of an error, whose text could hold cells. A
+    request that did not fit has no ``rows``: nobody knows which of its cells to leave out. One
+    that could not even be read has no line.
+
+    Whoever kills the process loses the last tenth of a second; a line is whole or, as the last of
+    a file, torn.
+
     Examples
     --------
     >>> RequestLog("logs", sample=0.1, redact=["name"]).redact

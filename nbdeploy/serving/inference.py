@@ -91,6 +91,17 @@ class Inference:
         """Records requests, if somebody wants that."""
         self._name = name
 
+    def adopt(self, route: Route) -> None:
+        """Answer with a model that was just loaded, if nothing speaks against it."""
+        if self.request_log is not None:
+            self.request_log.require_columns(route.signature.names)
+        self.route = route
+
+    def close(self) -> None:
+        """Write what is recorded; no request comes after this."""
+        if self.request_log is not None:
+            self.request_log.close()
+
     def current_route(self) -> Route:
         """Give the model in force.
 

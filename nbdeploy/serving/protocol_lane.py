@@ -132,6 +132,7 @@ class ProtocolLane:
         """Answer one request."""
         path: str = scope["path"]
         asked: Endpoint | None = None
+        names: Mapping[str, str] = {}
         started = self._monitor.clock()
         try:
             asked, names = self._chosen(scope)
@@ -143,10 +144,10 @@ class ProtocolLane:
         except GoneError:
             return
         except NbdeployError as error:
-            reply = self._explained(error, path, asked, started)
+            reply = self._explained(error, path, self._asked(asked, names), started)
         except Exception as error:
             logger.exception("A request failed in a way that nobody planned")
-            reply = self._explained(error, path, asked, started)
+            reply = self._explained(error, path, self._asked(asked, names), started)
         await send_reply(send, reply)
 
     def _chosen(self, scope: Scope) -> tuple[Endpoint, Mapping[str, str]]:
@@ -159,18 +160,24 @@ class ProtocolLane:
             raise _VerbError(found.endpoints)
         return endpoint, found.names
 
+    def _asked(self, endpoint: Endpoint | None, names: Mapping[str, str]) -> ModelMonitor | None:
+        """Give the monitor of the model that rows were sent to; ``None`` where there is none."""
+        if endpoint is None or endpoint.verb != "POST":
+            return None
+        return self._context.models.monitor_of(names.get("name"))
+
     def _explained(
-        self, error: Exception, path: str, asked: Endpoint | None, started: float
+        self, error: Exception, path: str, asked: ModelMonitor | None, started: float
     ) -> Reply:
-        """Answer an error, and count it: where rows were sent as a request that failed."""
+        """Answer an error, and count it: of a model that is there as one of its requests."""
         answer = answer_of(error)
         if isinstance(error, _VerbError):
             answer.headers["Allow"] = error.allowed
         recorded = self._context.models.error_id(error)
-        if recorded is None and asked is not None and asked.verb == "POST":
-            with self._monitor.observe(started=started) as observation:
+        if recorded is None and asked is not None:
+            with asked.observe(started=started) as observation:
                 observation.fail(error, status=answer.status)
-            recorded = self._monitor.error_id(error)
+            recorded = asked.error_id(error)
         elif recorded is None:
             self._monitor.details.reject(reason_of(answer.status))
         if recorded is not None:

@@ -25,13 +25,15 @@ _TEXTS = frozenset({"string", "category", "any"})
 _ROWS = frozenset({list, tuple})
 
 
-def record_requests(request_log: Any, service: str, monitor: ModelMonitor) -> RequestRecorder:
+def record_requests(
+    request_log: Any, service: str, monitor: ModelMonitor
+) -> RequestRecorder | None:
     """Make the recorder of a service, and let its monitor tell of it.
 
     Parameters
     ----------
     request_log
-        What a user gave: a folder, or a `RequestLog`.
+        What a user gave: a folder, a `RequestLog`, or ``None``.
     service
         The name of the service.
     monitor
@@ -45,7 +47,8 @@ def record_requests(request_log: Any, service: str, monitor: ModelMonitor) -> Re
         If it is neither.
     """
     log = RequestLog.of(request_log)
-    assert log is not None
+    if log is None:
+        return None
     log.prepare()
     recorder = RequestRecorder(log, RequestWriter(log, service), clock=monitor.clock)
     monitor.attach("request_log", recorder.stats)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from nbdeploy.exceptions import RequestError
 from nbdeploy.models.columns import list_values, shorten
 from nbdeploy.models.misfit import near_miss
+from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.inference import Inference
 
 __all__ = ["ServedModel", "ServedModels"]
@@ -65,6 +66,13 @@ class ServedModels:
                 message = f"{name!r} has no version {shorten(version)}; {served!r} is served."
                 raise RequestError(message, status=404)
         return ServedModel(name, inference)
+
+    def monitor_of(self, name: str | None) -> ModelMonitor | None:
+        """Give the monitor of a model, ``None`` if there is no such model."""
+        if name is None and len(self._models) == 1:
+            (name,) = self._models
+        inference = self._models.get(name or "")
+        return None if inference is None else inference.monitor
 
     def error_id(self, error: BaseException) -> str | None:
         """Return the id under which a monitor just recorded an exception, or ``None``."""

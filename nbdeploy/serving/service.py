@@ -180,8 +180,7 @@ class ModelService:
         self.inference = Inference(
             monitor=self.monitor, batcher=self._batcher, name=self.name, route=route
         )
-        if request_log is not None:
-            self.inference.request_log = record_requests(request_log, self.name, self.monitor)
+        self.inference.request_log = record_requests(request_log, self.name, self.monitor)
         self.monitor.follow_drift(self._drift_windows)
         self._elsewhere: Elsewhere | None = None
         self.feedback = FeedbackLog(quality=self.monitor.quality)
@@ -195,10 +194,7 @@ class ModelService:
         """Load the model, unless it is loaded."""
         with self._loading:
             if self.inference.route is None and self._load_route is not None:
-                route = self._load_route()
-                if self.inference.request_log is not None:
-                    self.inference.request_log.require_columns(route.signature.names)
-                self.inference.route = route
+                self.inference.adopt(self._load_route())
 
     def swap(self, route: Route) -> None:
         """Answer with another model from now on; requests on their way keep the one they had."""
@@ -301,8 +297,7 @@ class ModelService:
         self._batcher.close()
         self.monitor.close()
         self._junction.close()
-        if self.inference.request_log is not None:
-            self.inference.request_log.close()
+        self.inference.close()
 
     def __repr__(self) -> str:
         """Say what is served; no address, so that notebooks can be compared."""

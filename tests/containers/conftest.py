@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
@@ -183,3 +185,30 @@ def penguins(make_bundle, buildkit, penguins_code):
 def container(penguins, engine):
     with penguins[0].run(engine=engine) as container:
         yield container
+
+
+@pytest.fixture(scope="session")
+def contract():
+    """Our own server of the Kubernetes API, as a module."""
+    file = Path(__file__).with_name("contract_server.py")
+    spec = importlib.util.spec_from_file_location("contract_server", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def write_kubeconfig(contract):
+    def write(path, url, token=contract.TOKEN):
+        written = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "here",
+            "clusters": [{"name": "c", "cluster": {"server": url}}],
+            "users": [{"name": "u", "user": {"token": token}}],
+            "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+        }
+        path.write_text(yaml.safe_dump(written))
+        return str(path)
+
+    return write

@@ -1,235 +1,233 @@
-"""As much of the Kubernetes API as the contract needs: objects, server-side apply, rollouts.
-
-Leaf paths have owners, as managedFields tell them. A Deployment's pods come at once; those of an
-image whose name holds "missing" cannot be pulled.
-"""
+"""The HTTP of an API server in front of a `Cluster`: objects, logs, tunnels, discovery, watch."""
 
 from __future__ import annotations
 
-import copy
+import base64
 import hashlib
+import importlib.util
 import json
+import re
+import socket
+import struct
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+_SPEC = importlib.util.spec_from_file_location(
+    "contract_cluster", Path(__file__).with_name("contract_cluster.py")
+)
+contract_cluster = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(contract_cluster)
+Cluster, Refusal = contract_cluster.Cluster, contract_cluster.Refusal
+
 TOKEN = "contract-token"
-
-
-def leaves(value, path=()):
-    if isinstance(value, dict) and value:
-        for key, child in value.items():
-            yield from leaves(child, (*path, f"f:{key}"))
-    else:
-        yield path, value
-
-
-def put(tree, path, value):
-    *parents, last = (step[2:] for step in path)
-    for step in parents:
-        tree = tree.setdefault(step, {})
-    tree[last] = copy.deepcopy(value)
-
-
-def drop(tree, path):
-    *parents, last = (step[2:] for step in path)
-    for step in parents:
-        tree = tree.get(step, {})
-    tree.pop(last, None)
-
-
-def nested(paths):
-    tree = {}
-    for path in paths:
-        node = tree
-        for step in path:
-            node = node.setdefault(step, {})
-    return tree
-
-
-class Refusal(Exception):
-    def __init__(self, code, message, causes=()):
-        super().__init__(message)
-        self.body = {"kind": "Status", "code": code, "message": message}
-        if causes:
-            self.body["details"] = {"causes": list(causes)}
-
-
-class Cluster:
-    def __init__(self):
-        self.objects = {}
-        self.owners = {}
-        self.writes = 0
-        self.lock = threading.RLock()
-        self.refusal = None
-
-    def patch(self, path, body, manager, *, force, dry_run):
-        old = self.objects.get(path, {})
-        fields = {
-            leaf: value
-            for leaf, value in leaves({**body, "metadata": dict(body["metadata"])})
-            if leaf[:1] == ("f:spec",) or leaf[1:2] in (("f:labels",), ("f:annotations",))
-            or leaf[0] in ("f:data", "f:type")
-        }  # fmt: skip
-        owners = self._taken(path, fields, dict(leaves(old)), manager, force=force)
-        new = copy.deepcopy(old) or {"apiVersion": body["apiVersion"], "kind": body["kind"]}
-        new.setdefault("metadata", {})["name"] = body["metadata"]["name"]
-        for leaf in owners.get(manager, set()) - set(fields):
-            if not any(leaf in held for who, held in owners.items() if who != manager):
-                drop(new, leaf)
-        for leaf, value in fields.items():
-            put(new, leaf, value)
-        owners[manager] = set(fields)
-        if body["kind"] == "Deployment":
-            new["spec"].setdefault("replicas", 1)
-        changed = dict(leaves(new.get("spec"))) != dict(leaves(old.get("spec")))
-        if dry_run:
-            return new
-        self.owners[path] = owners
-        if changed or not old or self._with_owners(new, owners) != old:
-            self.writes += 1
-            meta = new["metadata"]
-            meta["resourceVersion"] = str(self.writes)
-            meta.setdefault("uid", f"uid-{self.writes}")
-            meta["generation"] = meta.get("generation", 0) + bool(changed)
-        self.objects[path] = self._with_owners(new, owners)
-        if new["kind"] == "Deployment":
-            self.roll(path)
-        return self.objects[path]
-
-    def _taken(self, path, fields, before, manager, *, force):
-        owners = copy.deepcopy(self.owners.get(path, {}))
-        causes = []
-        for leaf, value in fields.items():
-            others = [who for who, held in owners.items() if who != manager and leaf in held]
-            if not others or before.get(leaf) == value:
-                continue
-            where = "." + ".".join(step[2:] for step in leaf)
-            causes.append({"field": where, "message": f'conflict with "{others[0]}"'})
-            for who in others:
-                owners[who].discard(leaf)
-        if causes and not force:
-            raise Refusal(409, "Apply failed with conflicts", causes)
-        return owners
-
-    @staticmethod
-    def _with_owners(made, owners):
-        made["metadata"]["managedFields"] = [
-            {"manager": who, "operation": "Apply" if who == "nbdeploy" else "Update",
-             "fieldsV1": nested(sorted(held))}
-            for who, held in sorted(owners.items())
-        ]  # fmt: skip
-        return made
-
-    def roll(self, path):
-        made = self.objects[path]
-        spec, meta = made["spec"], made["metadata"]
-        root = path.rpartition("/deployments/")[0]
-        template = spec["template"]
-        digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:8]
-        sets = {
-            key: each for key, each in self.objects.items()
-            if each["kind"] == "ReplicaSet" and each["metadata"]["owner"] == path
-        }  # fmt: skip
-        key = f"{root}/replicasets/{meta['name']}-{digest}"
-        newest = max(
-            (int(each["metadata"]["annotations"]["deployment.kubernetes.io/revision"])
-             for each in sets.values()), default=0,
-        )  # fmt: skip
-        annotations = meta.setdefault("annotations", {})
-        if annotations.get("rolled") != digest:
-            annotations["rolled"] = digest
-            revision = str(newest + 1)
-            labelled = copy.deepcopy(template)
-            labelled["metadata"]["labels"]["pod-template-hash"] = digest
-            self.objects[key] = {
-                "kind": "ReplicaSet",
-                "metadata": {
-                    "name": f"{meta['name']}-{digest}", "owner": path,
-                    "labels": labelled["metadata"]["labels"],
-                    "annotations": {"deployment.kubernetes.io/revision": revision},
-                    "ownerReferences": [{"uid": meta["uid"]}],
-                },
-                "spec": {"template": labelled},
-            }  # fmt: skip
-            annotations["deployment.kubernetes.io/revision"] = revision
-        image = template["spec"]["containers"][0]["image"]
-        is_bad, wanted = "missing" in image, spec["replicas"]
-        old = made.get("status", {}).get("availableReplicas", 0)
-        made["status"] = {
-            "observedGeneration": meta["generation"],
-            "replicas": old + 1 if is_bad else wanted,
-            "updatedReplicas": 1 if is_bad else wanted,
-            "availableReplicas": old if is_bad else wanted,
-        }
-        state = {"waiting": {"reason": "ImagePullBackOff"}} if is_bad else {"running": {}}
-        pod = f"{root.replace('/apis/apps/v1', '/api/v1')}/pods/{meta['name']}"
-        self.objects[pod] = {
-            "kind": "Pod",
-            "metadata": {"name": meta["name"], "owner": path,
-                         "labels": self.objects[key]["metadata"]["labels"]},
-            "status": {"containerStatuses": [{"image": image, "state": state}]},
-        }  # fmt: skip
-
-    def listed(self, path, selector):
-        wanted = dict(pair.split("=") for pair in selector.split(",")) if selector else {}
-        return [
-            each for key, each in self.objects.items()
-            if key.rpartition("/")[0] == path
-            and wanted.items() <= each["metadata"].get("labels", {}).items()
-        ]  # fmt: skip
-
-    def delete(self, path):
-        del self.objects[path]
-        self.owners.pop(path, None)
-        for key in [k for k, v in self.objects.items() if v["metadata"].get("owner") == path]:
-            del self.objects[key]
+_WEBSOCKET = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_NAMESPACED = re.compile(r"/namespaces/([^/]+)/")
+_KINDS = {
+    "v1": {"pods": "Pod", "services": "Service", "secrets": "Secret",
+           "serviceaccounts": "ServiceAccount"},
+    "apps/v1": {"deployments": "Deployment", "replicasets": "ReplicaSet"},
+    "autoscaling/v2": {"horizontalpodautoscalers": "HorizontalPodAutoscaler"},
+    "policy/v1": {"poddisruptionbudgets": "PodDisruptionBudget"},
+    "networking.k8s.io/v1": {"networkpolicies": "NetworkPolicy", "ingresses": "Ingress"},
+}  # fmt: skip
 
 
 class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    @property
+    def cluster(self):
+        return self.server.cluster
+
     def _answer(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        address = urlsplit(self.path)
+        query = {key: values[-1] for key, values in parse_qs(address.query).items()}
         try:
-            with self.server.cluster.lock:
-                code, text = 200, json.dumps(self._found(body))
+            with self.cluster.lock:
+                self.cluster.requests.append((self.command, address.path))
+                self._allow()
+                if address.path.endswith("/portforward"):
+                    backend = self._backend(address.path)
+                elif address.path.endswith("/log"):
+                    return self._send(200, self._log(address.path, query), "text/plain")
+                elif query.get("watch") != "true":
+                    document = self._found(address.path, query, json.loads(body or b"null"))
+                    return self._send(200, json.dumps(document))
         except Refusal as refusal:
-            code, text = refusal.body["code"], json.dumps(refusal.body)
+            return self._send(refusal.body["code"], json.dumps(refusal.body))
+        if address.path.endswith("/portforward"):
+            return self._tunnel(backend, int(query["ports"]))
+        return self._watch(address.path, query)
+
+    def _allow(self):
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            raise Refusal(401, "Unauthorized")
+        if self.cluster.refusal is not None:
+            raise self.cluster.refusal
+
+    def _send(self, code, text, kind="application/json"):
         self.send_response(code)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(text.encode())))
         self.end_headers()
         self.wfile.write(text.encode())
 
-    def _found(self, body):
-        cluster = self.server.cluster
-        address = urlsplit(self.path)
-        query = {key: values[-1] for key, values in parse_qs(address.query).items()}
-        path = address.path
-        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-            raise Refusal(401, "Unauthorized")
-        if cluster.refusal is not None:
-            raise cluster.refusal
+    def _found(self, path, query, body):
+        cluster = self.cluster
+        if (known := discovery(path)) is not None and self.command == "GET":
+            return known
+        if path.startswith("/api/v1/namespaces") and path.count("/") <= 4:
+            return self._namespace(path, body)
+        namespace = _NAMESPACED.search(path + "/")[1]
+        if "monitoring.coreos.com" in path and not cluster.has_monitoring:
+            raise Refusal(404, "the server could not find the requested resource")
         if self.command == "GET" and path.rsplit("/", 2)[0].endswith("/namespaces"):
-            return {"items": cluster.listed(path, query.get("labelSelector"))}
+            return {"kind": "List", "items": cluster.listed(path, query.get("labelSelector"))}
         if self.command == "PATCH":
-            return cluster.patch(
-                path,
-                json.loads(body),
-                query["fieldManager"],
-                force=query.get("force", "").lower() == "true",
-                dry_run=query.get("dryRun") == "All",
-            )
+            if namespace not in cluster.namespaces:
+                raise Refusal(404, f'namespaces "{namespace}" not found')
+            options = {
+                "force": query.get("force", "").lower() == "true",
+                "dry_run": query.get("dryRun") == "All",
+            }
+            return cluster.apply(path, body, query["fieldManager"], **options)
         if path not in cluster.objects:
             raise Refusal(404, f'"{path.rpartition("/")[2]}" not found')
         if self.command == "DELETE":
-            cluster.delete(path)
+            cluster.delete(path, ((body or {}).get("preconditions") or {}).get("uid"))
             return {"kind": "Status", "status": "Success"}
+        if cluster.pace is not None and "/deployments/" in path:
+            cluster.roll(path)
         return cluster.objects[path]
 
-    do_GET = do_PATCH = do_DELETE = _answer
+    def _namespace(self, path, body):
+        name = path.rpartition("/")[2] if self.command != "POST" else body["metadata"]["name"]
+        if self.command == "POST":
+            self.cluster.namespaces.add(name)
+        elif name not in self.cluster.namespaces:
+            raise Refusal(404, f'namespaces "{name}" not found')
+        if self.command == "DELETE":
+            self.cluster.delete_namespace(name)
+        return {"kind": "Namespace", "metadata": {"name": name}}
+
+    def _pod(self, path):
+        found = self.cluster.objects.get(path.rpartition("/")[0])
+        if found is None:
+            raise Refusal(404, f'pods "{path.split("/")[-2]}" not found')
+        return found
+
+    def _log(self, path, query):
+        name = self._pod(path)["metadata"]["name"]
+        if not self._pod(path)["ready"]:
+            raise Refusal(400, f'container in pod "{name}" is waiting to start: not pulled')
+        lines = self.cluster.logs.get(name, [])
+        return "".join(f"{line}\n" for line in lines[-int(query["tailLines"]) :])
+
+    def _backend(self, path):
+        name = self._pod(path)["metadata"]["name"]
+        address = self.cluster.backends.get(name, self.cluster.backends.get("*"))
+        if address is None:
+            raise Refusal(500, "the kubelet does not answer")
+        return address
+
+    def _tunnel(self, backend, port):
+        """Speak v4.channel.k8s.io: channel 0 carries the bytes, channel 1 errors."""
+        key = self.headers["Sec-WebSocket-Key"] + _WEBSOCKET
+        accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
+        self.wfile.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            + f"Sec-WebSocket-Accept: {accept}\r\n".encode()
+            + b"Sec-WebSocket-Protocol: v4.channel.k8s.io\r\n\r\n"
+        )
+        self.close_connection = True
+        for channel in (b"\0", b"\1"):
+            self._frame(channel + struct.pack("<H", port))
+        with socket.create_connection(backend) as pod:
+            threading.Thread(target=self._copy, args=(pod,), daemon=True).start()
+            while (data := self._read_frame()) is not None:
+                pod.sendall(data[1:])
+            pod.shutdown(socket.SHUT_RDWR)
+
+    def _copy(self, pod):
+        try:
+            while data := pod.recv(60_000):
+                self._frame(b"\0" + data)
+            self._frame(b"", opcode=8)
+        except OSError:
+            pass  # the caller is gone
+
+    def _frame(self, data, opcode=2):
+        size = len(data)
+        length = bytes([size]) if size < 126 else b"\x7e" + struct.pack(">H", size)
+        self.wfile.write(bytes([0x80 | opcode]) + length + data)
+
+    def _read_frame(self):
+        head = self.rfile.read(2)
+        if len(head) < 2 or head[0] & 0x0F == 8:
+            return None
+        size = head[1] & 0x7F
+        if size == 126:
+            size = struct.unpack(">H", self.rfile.read(2))[0]
+        elif size == 127:
+            size = struct.unpack(">Q", self.rfile.read(8))[0]
+        mask = self.rfile.read(4)
+        data = self.rfile.read(size)
+        return bytes(byte ^ mask[at % 4] for at, byte in enumerate(data))
+
+    def _watch(self, path, query):
+        """Tell every change of a list, one JSON document a line, until the time is over."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.close_connection = True
+        seen, end = {}, time.monotonic() + float(query.get("timeoutSeconds", 1))
+        while not seen or time.monotonic() < end:
+            with self.cluster.lock:
+                listed = self.cluster.listed(path, query.get("labelSelector"))
+                now = {each["metadata"]["name"]: json.dumps(each) for each in listed}
+            for name in {**seen, **now}:
+                if seen.get(name) == now.get(name):
+                    continue
+                kind = "ADDED" if name not in seen else "MODIFIED" if name in now else "DELETED"
+                text = now.get(name, seen.get(name))
+                self.wfile.write(f'{{"type": "{kind}", "object": {text}}}\n'.encode())
+            seen = now
+            if time.monotonic() >= end:
+                return
+            time.sleep(0.02)
+
+    do_GET = do_PATCH = do_DELETE = do_POST = _answer
+
+
+def discovery(path):
+    """Answer what clients ask to learn which kinds there are."""
+    groups = [each for each in _KINDS if "/" in each]
+    if path == "/version":
+        return {"major": "1", "minor": "36", "gitVersion": "v1.36.0"}
+    if path == "/api":
+        return {"kind": "APIVersions", "versions": ["v1"]}
+    if path == "/apis":
+        named = [
+            (each.partition("/")[0], {"groupVersion": each, "version": each.rpartition("/")[2]})
+            for each in groups
+        ]
+        return {"kind": "APIGroupList", "groups": [
+            {"name": name, "versions": [version], "preferredVersion": version}
+            for name, version in named
+        ]}  # fmt: skip
+    version = path.removeprefix("/apis/") if path.startswith("/apis/") else path[5:]
+    if version not in _KINDS:
+        return None
+    verbs = ["get", "list", "watch", "patch", "delete"]
+    return {"kind": "APIResourceList", "groupVersion": version, "resources": [
+        {"name": plural, "kind": kind, "namespaced": True, "verbs": verbs, "singularName": ""}
+        for plural, kind in _KINDS[version].items()
+    ]}  # fmt: skip
 
 
 class ContractServer:

@@ -56,17 +56,23 @@ def test_a_function_and_a_class_of_the_notebook_answer_there_as_here(run_script)
 with deploy(model, name="iris", example=X) as service:
     bundle = service.bundle("bundle")
 report = bundle.check(quick=True)
+seen = type(bundle).open("bundle").measured
 print(json.dumps([report.light, str(report), report.startup_seconds, report.memory, report.size]))
+print(json.dumps(seen))
 """
     )
 
-    light, text, seconds, memory, size = json.loads(said)
+    report, measured = map(json.loads, said.splitlines())
+    light, text, seconds, memory, size = report
     assert light == "green", text
     assert "predict() of 30 example rows equals the notebook's" in text
     assert "predict_proba() of 30 example rows equals the notebook's" in text
     assert seconds > 0
     assert memory > 20e6
     assert size > 20e6
+    # What a pod in a cluster shall ask for is proposed from this.
+    assert measured["memory"] >= memory
+    assert 0 <= measured["cpu_per_request"] < 0.1
 
 
 @pytest.mark.acceptance

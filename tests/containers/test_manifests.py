@@ -179,9 +179,17 @@ def test_the_token_is_in_the_secret_and_nowhere_else(tmp_path):
     for text in shown:
         assert TOKEN not in text
         assert secret not in text
-    assert "data.token" in shown[-1]
+    assert any("data.token" in text for text in shown)
     assert secret in saved.read_text()
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+
+
+def test_another_token_makes_other_pods_as_a_pod_reads_its_secret_once():
+    templates = [
+        by_kind(replace(PLAIN, token=token))["Deployment"]["spec"]["template"]
+        for token in (TOKEN, TOKEN, "another-token-for-callers")
+    ]
+    assert templates[0] == templates[1] != templates[2]
 
 
 def test_a_wrong_token_is_refused_without_being_told():
@@ -198,6 +206,11 @@ def test_the_difference_to_a_saved_state_names_what_changes(tmp_path):
     where = "Deployment/churn spec.template.spec.containers[0].image"
     assert f"{where}: 'registry.example/churn:1.1' -> 'registry.example/churn:1.2'" in told
     assert "Ingress/churn is new" in told
+    assert repr(changes).splitlines() == told
+    html = changes.to_html()
+    assert html.count("<tr>") == len(changes) + 1
+    assert "registry.example/churn:1.2" in html
+    assert repr(PLAIN.diff(saved)) == "no difference"
 
 
 @pytest.mark.parametrize("text", ["", "- 1\n", "a: [", "!!python/object/apply:os.getcwd []"])
@@ -214,7 +227,8 @@ def test_a_file_that_holds_no_objects_is_refused(tmp_path, text):
 def test_html_tells_what_each_object_is_for_and_escapes_what_users_write():
     html = replace(FULL, env={"A": "<script>x</script>"}).to_html()
     assert "<script>" not in html
-    assert html.count("<details>") == len(FULL.objects())
+    assert html.count("<section>") == len(FULL.objects()) + 1
+    assert " id=" not in html
     assert "maintenance of nodes takes one pod at a time" in html
 
 
@@ -237,6 +251,10 @@ REFUSED = {
     "host": ["", "Example.org", "a..b", "*", "a b", "x" * 254, "http://a.example"],
     "pull_secret": ["", "A", "a/b"],
     "tls_secret": ["valid-but-without-host"],
+    "autoscale": ["hpa", True, {}, HpaPolicy],
+    "version": [1.1, 3],
+    "resources": [None, "256Mi"],
+    "service_monitor": ["yes", None],
 }  # fmt: skip
 
 

@@ -52,3 +52,14 @@ def test_outside_a_kernel_nothing_is_shown(capsys):
         bar.update(0.5, "half")
 
     assert capsys.readouterr() == ("", "")
+
+
+def test_sentences_stand_below_the_bar_and_a_last_word_replaces_the_note(shown):
+    told = Progress("Rollout", 0.5, "1 of 2", ("a <b>reason</b>\x1b",))
+    assert told.to_text() == "Rollout: 50% 1 of 2\na <b>reason</b>\\x1b"
+    assert '<p class="nbd-note">a &lt;b&gt;reason&lt;/b&gt;' in told.to_html()
+
+    with ProgressBar("Rollout") as bar:
+        bar.update(0.5, "1 of 2", ("waits",))
+        bar.stop("watch again later")
+    assert shown[-1] == "Rollout: 50% watch again later"
