@@ -130,7 +130,20 @@ class Seats:
             except psutil.Error:
                 continue
             for child in children:
-                _keep_most(self.replicas, child.pid)
+                if _is_replica(child):
+                    _keep_most(self.replicas, child.pid)
+
+
+def _is_replica(process):
+    """Tell replicas, and what they are forked from, from others that a kernel starts.
+
+    A child that has not become its program yet has the kernel's command, and the kernel's memory.
+    """
+    try:
+        command = " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+    return "nbdeploy.scaling.forkserver" in command
 
 
 def share_of_memory(pid):

@@ -29,12 +29,18 @@ LOCKS = f"nbdeploy-{os.geteuid()}"
 LOOK = """\
 import gc as _gc, json as _json, threading as _threading, time as _time, psutil as _psutil
 _me = _psutil.Process()
-for _attempt in range(20):  # what is dropped ends its threads a moment later
-    _gc.collect()
-    if not any("nbdeploy" in one.name for one in _threading.enumerate()): break
-    _time.sleep(0.1)
+def _names():  # without that of ZeroMQ, which comes with the first large message, as pictures are
+    known = "GarbageCollectorThread"
+    return sorted(one.name for one in _threading.enumerate() if type(one).__name__ != known)
+def _wait(word, seconds):
+    for _attempt in range(10 * seconds):
+        _gc.collect()
+        if not any(word in name for name in _names()): break
+        _time.sleep(0.1)
+_wait("nbdeploy", 2)  # what is dropped ends its threads a moment later
+_wait("member ", 40)  # members of an ensemble wait for half a minute
 print(_json.dumps({
-    "threads": sorted(one.name for one in _threading.enumerate()),
+    "threads": _names(),
     "ports": sorted(c.laddr.port for c in _me.net_connections("inet") if c.status == "LISTEN"),
     "children": len(_me.children(recursive=True)),
 }))

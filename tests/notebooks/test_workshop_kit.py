@@ -21,8 +21,6 @@ TEACHER = NOTEBOOKS / "teacher"
 SHEET = NOTEBOOKS / "cheat_sheet.md"
 PAGES = [ROOT / "README.md", SHEET, *sorted(TEACHER.glob("*.md"))]
 SCRIPTS = [TEACHER / "half_day.md", TEACHER / "one_day.md"]
-# Written by others at the same time as the index; whoever brings the last of them empties this.
-COMING = {"exercises/ex4_dashboard.ipynb"}
 NAMES = [
     edition.path.as_posix()
     for source in read_sources(NOTEBOOKS / "src")
@@ -47,14 +45,10 @@ def blocks(page, language):
     return [code for kind, code in IS_BLOCK.findall(page.read_text()) if kind == language]
 
 
-def is_coming(path):
-    return path.is_relative_to(NOTEBOOKS) and path.relative_to(NOTEBOOKS).as_posix() in COMING
-
-
 def broken(text, folder):
     found = [link for link in links_in(text) if "://" not in link and not link.startswith("#")]
     paths = [Path(folder, link.partition("#")[0]).resolve() for link in found]
-    return [str(path) for path in paths if not path.exists() and not is_coming(path)]
+    return [str(path) for path in paths if not path.exists()]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -85,7 +79,7 @@ def test_the_long_day_has_every_lesson_and_the_readme_every_notebook_of_the_chap
 def test_the_notes_have_four_things_for_each_notebook():
     sections = (TEACHER / "lessons.md").read_text().split("\n## ")[1:]
 
-    assert len(sections) == len(set(LESSONS) | COMING)
+    assert len(sections) == len(LESSONS)
     for section in sections:
         assert all(part in section for part in ("**Timing.**", "**Ask.**", "**Skip.**")), section
         numbers = re.findall(r"^(\d)\. ", section, re.MULTILINE)
