@@ -185,8 +185,8 @@ print("answered by the client of three:", len(answers), "of 30")
 #
 # ## Predict, then run
 #
-# Three services, but one is five times slower. Four callers ask all the time. Which is better for
-# the slowest percent of the requests: in turns, or the one with fewer requests in flight?
+# Three services, but one is five times slower. Four callers ask all the time. Which answers sooner
+# on average: in turns, or the one with fewer requests in flight?
 
 # %% [markdown] lang="zh-TW"
 # 重試一定安全嗎？不一定。如果根本沒連上，或者回應是 503「我正忙」，表示事情還沒開始做，換一個問就好。
@@ -196,7 +196,7 @@ print("answered by the client of three:", len(answers), "of 30")
 # ## 先猜，再執行
 #
 # 三個服務，其中一個慢五倍，四位呼叫者不停地問。
-# 對最慢的那百分之一的請求來說，哪個比較好：輪流，還是挑手上請求比較少的那個？
+# 平均起來，哪個回得比較快：輪流，還是挑手上請求比較少的那個？
 
 # %%
 def takes(seconds):
