@@ -84,7 +84,7 @@ def leave_out_the_monitor() -> None:
 
     silent = Silent()
     ModelMonitor.observe = lambda *_, **__: silent  # type: ignore[method-assign]
-    ModelMonitor.answered = lambda *_, **__: None  # type: ignore[method-assign]
+    ModelMonitor.answered = lambda *_, **__: 0.0  # type: ignore[method-assign]
     DetailsLog.add_batch = lambda *_: None  # type: ignore[method-assign]
     Pace.takes = property(lambda _: lambda: False, lambda *_: None)  # type: ignore[assignment]
     ModelMonitor.in_flight = lambda _: nullcontext()  # type: ignore[assignment,method-assign]

@@ -187,7 +187,7 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
 
     def answered(
         self, endpoint: str, *, started: float, rows: int, version: str, predicted: Any = None
-    ) -> None:
+    ) -> float:
         """Count one request that was answered with status 200 just now.
 
         The same as an observation without a failure, at a fraction of its price.
@@ -204,12 +204,18 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
             The version that answered.
         predicted
             The predictions: the value of one row, or the list of several.
+
+        Returns
+        -------
+        float
+            When it ended, by :meth:`clock`.
         """
         ended = self.clock()
         pending = self._ledger.pending
         pending += (ended, ended - started, "ok", rows, (endpoint, version, "200"), predicted)
         if len(pending) >= TOGETHER * ENTRY or rows > 1:
             self._ledger.count_if_many(rows)
+        return ended
 
     @contextmanager
     def in_flight(self) -> Iterator[None]:

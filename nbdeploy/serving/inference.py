@@ -154,24 +154,25 @@ class Inference:
         is_plain = size == 1 and type(output[0]) is not list
         predicted = (output[0] if is_plain else output) if method == "predict" else None
         version = route.version
-        monitor.answered(method, started=started, rows=size, version=version, predicted=predicted)
+        ended = monitor.answered(
+            method, started=started, rows=size, version=version, predicted=predicted
+        )
         if not looks:
             return Prediction(output, version)
         if kept is not None and route.drift is not None:
             route.drift.add(kept, output if method == "predict" else None)
-        look = self._looked(started, parsed, question.seconds_of_call)
+        look = self._looked(started, parsed, ended, question.seconds_of_call)
         return Prediction(output, version, look=look)
 
-    def _looked(self, started: float, parsed: float, call: float | None) -> Look:
+    def _looked(self, started: float, parsed: float, ended: float, call: float | None) -> Look:
         """Tell the stages of a request; a call that nobody measured was made at once."""
         self.pace.took()
-        ended = self.monitor.clock()
         waited = ended - parsed
         predict = waited if call is None else min(call, waited)
         self.monitor.details.add_stages(
             parse=parsed - started, queue=waited - predict, predict=predict
         )
-        return Look(self.monitor, ended)
+        return Look(self.monitor, self.monitor.clock())
 
     async def _answer(self, question: Question, within: float | None) -> list[Any]:
         """Answer at once what costs less than to wait; queue up with the rest."""

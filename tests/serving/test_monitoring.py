@@ -59,7 +59,7 @@ def test_latency_holds_parsing_waiting_and_predicting(model):
         statistics = service.stats()
     stages = statistics["stages"]
     parts = sum(stages[name]["avg_latency"] for name in ("parse", "queue", "predict"))
-    assert parts == pytest.approx(statistics["avg_latency"], rel=0.1)
+    assert parts == pytest.approx(statistics["avg_latency"], rel=0.01)
 
 
 def test_every_request_that_is_refused_is_counted_with_its_reason(model):
