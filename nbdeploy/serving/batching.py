@@ -23,8 +23,11 @@ from nbdeploy.serving.work import Waiting, Work, join, outcome_of
 __all__ = ["MAX_BATCH_ROWS", "MicroBatcher"]
 
 MAX_BATCH_ROWS = 1024
-"""Rows of one call, unless a single request has more."""
+"""Rows of one call, unless a single request has more, or more are as quickly answered."""
 
+# A forest of a hundred trees takes little longer for 4,000 rows than for 1,000.
+_MOST_ROWS = 8192
+_QUICK_SECONDS = 0.05
 _MEASURED = 8
 
 
@@ -291,7 +294,7 @@ class MicroBatcher:
         key, queue = self._queues.popitem(last=False)
         batch: list[Waiting] = []
         rows = 0
-        while queue and (not batch or rows + queue[0].work.size <= self._max_rows):
+        while queue and (not batch or self._fits(queue[0].work, rows + queue[0].work.size)):
             waiting = queue.popleft()
             self._waiting -= 1
             if not waiting.future.done():
@@ -300,6 +303,13 @@ class MicroBatcher:
         if queue:
             self._queues[key] = queue
         return batch
+
+    def _fits(self, work: Work, rows: int) -> bool:
+        """Tell whether so many rows may share a call: more than usual if they are quickly done."""
+        if rows <= self._max_rows:
+            return True
+        is_free = self._max_rows == MAX_BATCH_ROWS and rows <= _MOST_ROWS
+        return is_free and self._costs.of(work, rows) <= _QUICK_SECONDS
 
     def _hand_over(self, batch: list[Waiting], joined: Work) -> None:
         thread = next((each for each in self._threads if not each.is_busy), None)

@@ -67,11 +67,14 @@ class CallCosts:
         """Tell whether a call of this size was measured."""
         return (work.key, work.size.bit_length()) in self._seconds
 
-    def of(self, work: Costly) -> float:
-        """Estimate the seconds of a call by those of its size, or of the next smaller known."""
+    def of(self, work: Costly, rows: int = 0) -> float:
+        """Estimate the seconds of a call by those of its size, or of the next smaller known.
+
+        Of so many rows of its kind, if they are told.
+        """
         if work.may_block:
             return math.inf
-        for bits in range(work.size.bit_length(), 0, -1):
+        for bits in range((rows or work.size).bit_length(), 0, -1):
             known = self._seconds.get((work.key, bits))
             if known is not None:
                 return known

@@ -57,7 +57,7 @@ class CallsElsewhere(CallCosts):
         """Tell whether calls are made there already."""
         return self._elsewhere is elsewhere
 
-    def of(self, work: Costly) -> float:  # noqa: ARG002 -- whatever it is
+    def of(self, work: Costly, rows: int = 0) -> float:  # noqa: ARG002 -- whatever it is
         """Say that it may take any time."""
         return math.inf
 

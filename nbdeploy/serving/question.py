@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
 
 if TYPE_CHECKING:
     from nbdeploy.serving.routing import Route
 
-__all__ = ["Question"]
+__all__ = ["Question", "form_of"]
 
 _WIDE_ROWS = 256
 
@@ -25,19 +28,19 @@ class Question:
         What it is asked.
     rows
         What `Route.answer` takes.
-    can_join
-        Whether the rows are a list that can be joined with others.
+    form
+        What the rows of others must be like to be joined with these; ``None`` joins none.
     """
 
     __slots__ = ("can_join", "key", "method", "route", "rows", "seconds_of_call", "size")
 
-    def __init__(self, route: Route, method: str, rows: Any, *, can_join: bool) -> None:
+    def __init__(self, route: Route, method: str, rows: Any, *, form: Hashable) -> None:
         self.route = route
         self.method = method
         self.rows = rows
         self.size = len(rows)
-        self.can_join = can_join
-        self.key = (route, method, can_join)
+        self.can_join = form is not None
+        self.key = (route, method, form)
         self.seconds_of_call: float | None = None
 
     @property
@@ -57,9 +60,27 @@ class Question:
 
     def joined(self, others: Sequence[Question]) -> Question:
         """Ask the rows of all at once."""
-        rows = [*self.rows, *chain.from_iterable(other.rows for other in others)]
-        return Question(self.route, self.method, rows, can_join=True)
+        parts = [self.rows, *(other.rows for other in others)]
+        return Question(self.route, self.method, _joined(parts), form=self.key[2])
 
     def run(self) -> list[Any]:
         """Ask the model."""
         return self.route.answer(self.method, self.rows)
+
+
+def form_of(rows: Any) -> Hashable:
+    """Tell the form of validated rows that can be joined with others of the same; or ``None``."""
+    if type(rows) is list:
+        return list
+    if isinstance(rows, np.ndarray) and rows.ndim == 2:  # noqa: PLR2004 -- rows and columns
+        return str(rows.dtype)
+    # Of columns that differ in their type another one would be made.
+    return tuple(rows.dtypes) if isinstance(rows, pd.DataFrame) else None
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts)
+    if isinstance(parts[0], pd.DataFrame):
+        return pd.concat(parts, ignore_index=True)
+    return list(chain.from_iterable(parts))

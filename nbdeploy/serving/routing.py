@@ -30,7 +30,7 @@ from nbdeploy.models.serializer import load_saved
 from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.drift_window import DriftWindow
 from nbdeploy.serving.drift_baseline import drift_window, read_baseline
-from nbdeploy.serving.question import Question
+from nbdeploy.serving.question import Question, form_of
 from nbdeploy.serving.thread_settings import chosen_output, prepare_call
 
 if TYPE_CHECKING:
@@ -114,8 +114,10 @@ class Route:
         """
         cells = self._quick.take(rows)
         if cells is not None:
-            return Question(self, method, cells, can_join=True)
-        return Question(self, method, self.signature.validate(rows), can_join=False)
+            return Question(self, method, cells, form=list)
+        batch = self.signature.validate(rows)
+        # A model that nobody knows gets the table that was sent.
+        return Question(self, method, batch, form=None if self.may_block else form_of(batch))
 
     def answer(self, method: str, rows: Any) -> list[Any]:
         """Answer validated rows, one plain item a row.
@@ -222,7 +224,7 @@ def route_from_model(
         model,
         compiled,
         may_block=isinstance(compiled, Declined) and not is_known,
-        runs_beside=is_known and not _returns_often(model),
+        runs_beside=is_known and not _returns_often(model) and signature.kind == "array",
         transform_output=output,
         drift=drift_window(model, signature, baseline, example, transform_output=output),
     )

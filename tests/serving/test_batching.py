@@ -525,3 +525,31 @@ def test_what_is_called_elsewhere_is_never_answered_at_once():
 
     assert batcher.answer_at_once(Numbers(model, [1])) is None
     assert batcher.answer_together([Numbers(model, [1])]) == [None]
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds", "together"),
+    [({}, 0.0, True), ({}, 0.2, False), ({"max_batch_size": 700}, 0.0, False)],
+    ids=["quick", "slow", "limited"],
+)
+def test_large_work_shares_a_call_beyond_the_usual_rows_if_it_is_quickly_done(
+    options, seconds, together
+):
+    model = Doubling(seconds=0.002)
+    batcher = MicroBatcher(**options)
+    works = [Numbers(model, [number] * 600) for number in range(5)]
+    batcher._costs.learn(works[0], seconds or 0.002)
+    model.gate.clear()
+
+    async def main():
+        waiting = [asyncio.create_task(batcher.submit(work)) for work in works]
+        await asyncio.sleep(0)
+        await asyncio.to_thread(model.arrived.wait, 10)
+        await asyncio.sleep(0)
+        model.gate.set()
+        answers = await asyncio.gather(*waiting)
+        batcher.close()
+        return answers
+
+    assert asyncio.run(main()) == [[2 * number] * 600 for number in range(5)]
+    assert (max(map(len, model.calls)) > 1024) is together
