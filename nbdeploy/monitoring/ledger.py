@@ -120,8 +120,12 @@ class Ledger:
         predicted: Any = None,
     ) -> None:
         """Count a request that has ended."""
-        self.pending += (ended, latency, outcome, rows, labels, predicted)
+        self.pending += (ended, latency, outcome, rows, self.known(labels), predicted)
         self.count_if_many(rows)
+
+    def known(self, labels: LabelValues) -> LabelValues:
+        """Give the labels that equal ones were counted under before: one object for all."""
+        return self._known.get(labels, labels)
 
     def count_if_many(self, rows: int) -> None:
         """Count what ended since the last time when it is much; the last had so many rows."""

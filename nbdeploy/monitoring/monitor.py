@@ -12,7 +12,7 @@ from nbdeploy.monitoring.alert_verbs import AlertVerbs
 from nbdeploy.monitoring.drift_desk import DriftDesk, no_rows
 from nbdeploy.monitoring.drift_verbs import DriftVerbs
 from nbdeploy.monitoring.error_log import ErrorLog, RecordedError
-from nbdeploy.monitoring.ledger import ENTRY, TOGETHER, Ledger, labels_of
+from nbdeploy.monitoring.ledger import ENTRY, TOGETHER, LabelValues, Ledger, labels_of
 from nbdeploy.monitoring.monitor_views import MonitorViews
 from nbdeploy.monitoring.observation import Observation
 from nbdeploy.monitoring.quality import QualityLog
@@ -88,6 +88,8 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
         self._error_log = ErrorLog(wall_clock=wall_clock)
         self._status_of = status_of
         self._merged: Snapshot | None = None
+        # One for all requests that are alike: a tuple of each would be looked at by the collector.
+        self._latest_labels: LabelValues = ("", None, "")
         self._attached: dict[str, Callable[[], Any]] = {}
         self.quality = QualityLog()
         """What is told of it once the truth about predictions comes."""
@@ -212,7 +214,10 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
         """
         ended = self.clock()
         pending = self._ledger.pending
-        pending += (ended, ended - started, "ok", rows, (endpoint, version, "200"), predicted)
+        labels = self._latest_labels
+        if labels[0] != endpoint or labels[1] != version:
+            labels = self._latest_labels = self._ledger.known((endpoint, version, "200"))
+        pending += (ended, ended - started, "ok", rows, labels, predicted)
         if len(pending) >= TOGETHER * ENTRY or rows > 1:
             self._ledger.count_if_many(rows)
         return ended
