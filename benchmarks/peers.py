@@ -38,6 +38,7 @@ ENVIRONMENTS = HERE.parent / ".venv-peers"
 _REFERENCES = ("nbdeploy", "chapter", "echo")
 FULL = Plan((Loads(1), Loads(16), Loads(64), Loads(4, 1000)), rotations=3, seconds=1)
 QUICK = Plan((Loads(1), Loads(64), Loads(4, 1000)), rotations=1, seconds=1)
+LARGE = Plan((Loads(4, 1000),), rotations=3, seconds=1)
 
 
 def _interpreter(peer: str) -> Path:
@@ -139,6 +140,7 @@ def main() -> int:
     """Install what is missing, measure, print, write."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--install-only", action="store_true", help="make the environments, end")
+    parser.add_argument("--large", action="store_true", help="only requests of 1,000 rows")
     options = parser.parse_args()
     peers = [name for name in options.servers or PEERS if name in PEERS]
     missing = {name: reason for name in peers if (reason := install(name))}
@@ -155,7 +157,7 @@ def main() -> int:
         for name in peers:
             if name not in missing:
                 _fit_with(name, folder / name, options.models)
-        plan = QUICK if options.quick else FULL
+        plan = LARGE if options.large else QUICK if options.quick else FULL
         run = measure(options.models, kinds, plan, folder=folder, file=file)
     verdicts = judge(run)
     parts = [
