@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -222,14 +221,13 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
             self._ledger.count_if_many(rows)
         return ended
 
-    @contextmanager
-    def in_flight(self) -> Iterator[None]:
-        """Count a request as in flight while the block runs: one that waits for its answer."""
+    def enter(self) -> None:
+        """Count a request as in flight until :meth:`leave`: one that waits for its answer."""
         self._ledger.enter()
-        try:
-            yield
-        finally:
-            self._ledger.leave()
+
+    def leave(self) -> None:
+        """Take back :meth:`enter`."""
+        self._ledger.leave()
 
     def get_statistics(self, *, window_seconds: float | None = None) -> dict[str, Any]:
         """Summarize what was logged, in plain values that JSON can hold.

@@ -182,8 +182,11 @@ class Inference:
         else:
             output = batcher.answer_at_once(question)
         if output is None:
-            with self.monitor.in_flight():
+            self.monitor.enter()
+            try:
                 output = await batcher.submit(question, within)
+            finally:
+                self.monitor.leave()
         return output
 
 

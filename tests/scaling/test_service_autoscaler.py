@@ -29,9 +29,10 @@ def test_requests_that_never_end_are_counted_too(clock):
     monitor = ModelMonitor(clock=clock)
     meter = ConcurrencyMeter(lambda: monitor, clock=clock)
 
-    with monitor.in_flight(), monitor.in_flight():
-        clock.now += 2
-        assert meter() == 2
+    monitor.enter()
+    monitor.enter()
+    clock.now += 2
+    assert meter() == 2
 
 
 def test_a_monitor_that_was_reset_is_not_negative(clock):
