@@ -8,8 +8,7 @@ import ssl
 import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
@@ -21,6 +20,7 @@ from nbdeploy.scaling.strategies import checked_strategy
 from nbdeploy.serving.errors import error_of
 from nbdeploy.serving.protocols.native import dump_json, parse_json
 from nbdeploy.serving.security import is_loopback
+from nbdeploy.with_blocks import ClosesOnExit
 
 if TYPE_CHECKING:
     from nbdeploy.scaling.balanced_transport import BalancedTransport
@@ -32,7 +32,7 @@ __all__ = ["Client", "RemotePredictor"]
 _ANY_OF_THEM = "http://balanced.invalid"
 
 
-class Client:
+class Client(ClosesOnExit):
     """A caller of one deployed model.
 
     Parameters
@@ -234,17 +234,6 @@ class Client:
         certificate = None if self._certificate is None else str(self._certificate)
         choices = (self._strategy, self._weights, self._timeout, certificate)
         return _at, (where, *choices, self._known)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Client of {self._where()}>"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from nbdeploy.deployment_handle import Deployment
 from nbdeploy.deployment_options import (
@@ -32,6 +31,7 @@ from nbdeploy.serving.server import BackgroundServer
 from nbdeploy.serving.service import ModelService
 from nbdeploy.serving.several_models import MODELS_PATH, SeveralModels
 from nbdeploy.serving.token_file import remove_token, write_token
+from nbdeploy.with_blocks import StopsOnExit
 
 __all__ = ["DeploymentGroup", "ModelOfGroup", "deploy_several"]
 
@@ -101,7 +101,7 @@ class ModelOfGroup(Deployment):
     _shared_token_file: Any = None
 
 
-class DeploymentGroup(ReprMixin):
+class DeploymentGroup(StopsOnExit, ReprMixin):
     """Several models behind one address: each is a `Deployment` under its name.
 
     Parameters
@@ -192,17 +192,6 @@ class DeploymentGroup(ReprMixin):
             model.close()
         self._server.stop()
         remove_token(self.name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def __repr__(self) -> str:
         state = "running" if self._server.running else "stopped"

@@ -7,8 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from nbdeploy.client import Client
 from nbdeploy.deployment_options import Options, Recipe, route_of, signature_for
@@ -36,6 +35,7 @@ from nbdeploy.serving.snippets import Snippets, make_snippets
 from nbdeploy.serving.token_file import remove_token, write_token
 from nbdeploy.serving.traffic_desk import TrafficDesk
 from nbdeploy.serving.traffic_verbs import TrafficVerbs
+from nbdeploy.with_blocks import StopsOnExit
 
 if TYPE_CHECKING:
     from nbdeploy.containers.bundle import Bundle
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["Deployment"]
 
 
-class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
+class Deployment(TrafficVerbs, ScalingVerbs, StopsOnExit, ReprMixin):
     """A model that is served from this process: what `deploy` returns.
 
     Parameters
@@ -245,17 +245,6 @@ class Deployment(TrafficVerbs, ScalingVerbs, ReprMixin):
         self._control.close()
         self._client.close()
         remove_token(self.name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def __repr__(self) -> str:
         route = self._service.route

@@ -7,12 +7,12 @@ import socket
 import threading
 from contextlib import suppress
 from itertools import count
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from nbdeploy.containers.cluster_connection import ClusterConnection
 from nbdeploy.containers.cluster_objects import NamespaceReader
 from nbdeploy.exceptions import ClusterError
+from nbdeploy.with_blocks import ClosesOnExit
 
 __all__ = ["PortForward"]
 
@@ -20,7 +20,7 @@ _CHUNK = 1 << 16
 _TRIES = 2
 
 
-class PortForward:
+class PortForward(ClosesOnExit):
     """What `KubernetesDeployer.port_forward` opens.
 
     Parameters
@@ -91,17 +91,6 @@ class PortForward:
         if self._thread is not threading.current_thread():
             self._thread.join(1.0)
         self._listener.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else "open"

@@ -7,10 +7,10 @@ import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbdeploy.client import Client
+from nbdeploy.containers.absent_verbs import absent_verb
 from nbdeploy.containers.cluster_apply import placed, send
 from nbdeploy.containers.cluster_forward import PortForward
 from nbdeploy.containers.cluster_history import RolloutHistory
@@ -28,6 +28,7 @@ from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.serving.snippets import Snippets, make_snippets
 from nbdeploy.serving.token_file import remove_token, write_token
+from nbdeploy.with_blocks import StopsOnExit
 
 if TYPE_CHECKING:
     from nbdeploy.dashboard import Dashboard
@@ -52,7 +53,7 @@ _ELSEWHERE = {
 }
 
 
-class ClusterService(ReprMixin):
+class ClusterService(StopsOnExit, ReprMixin):
     """What `Manifests.apply` returns: the pods of one Deployment, behind one handle.
 
     What calls the model goes through a port of this machine that is opened when it is first needed
@@ -254,23 +255,8 @@ class ClusterService(ReprMixin):
         forget_token(self.namespace, self.name)
         return deleted
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
     def __getattr__(self, name: str) -> NoReturn:
-        if name in _ELSEWHERE:
-            message = f"A service in a cluster has no {name}. {_ELSEWHERE[name]}"
-            raise ClusterError(message)
-        message = f"{type(self).__name__!r} object has no attribute {name!r}"
-        raise AttributeError(message)
+        raise absent_verb(self, name, "A service in a cluster", _ELSEWHERE, ClusterError)
 
     def __repr__(self) -> str:
         return f"<ClusterService {self.name!r} of {self.image} in {self.namespace!r}>"

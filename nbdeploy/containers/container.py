@@ -8,10 +8,10 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from nbdeploy.client import Client
+from nbdeploy.containers.absent_verbs import absent_verb
 from nbdeploy.containers.bundle_manifests import signature_of
 from nbdeploy.containers.engine import Engine
 from nbdeploy.display.html import Html, element, escape, fragment
@@ -20,6 +20,7 @@ from nbdeploy.exceptions import ContainerError
 from nbdeploy.serving.dashboard_route import PANEL_PATH
 from nbdeploy.serving.snippets import Snippets, make_snippets
 from nbdeploy.serving.token_file import remove_token, write_token
+from nbdeploy.with_blocks import StopsOnExit
 
 if TYPE_CHECKING:
     from nbdeploy.containers.bundle import Bundle
@@ -55,7 +56,7 @@ _ELSEWHERE = {
 _started: dict[str, Container] = {}
 
 
-class Container(ReprMixin):
+class Container(StopsOnExit, ReprMixin):
     """A container that `Bundle.run` started. It ends with the kernel.
 
     Parameters
@@ -204,23 +205,8 @@ class Container(ReprMixin):
         code = state.get("ExitCode")
         return None if code is None else int(code)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
     def __getattr__(self, name: str) -> NoReturn:
-        if name in _ELSEWHERE:
-            message = f"A container has no {name}. {_ELSEWHERE[name]}"
-            raise ContainerError(message)
-        message = f"{type(self).__name__!r} object has no attribute {name!r}"
-        raise AttributeError(message)
+        raise absent_verb(self, name, "A container", _ELSEWHERE, ContainerError)
 
     def __repr__(self) -> str:
         return f"<Container {self.name!r} of {self.image}>"

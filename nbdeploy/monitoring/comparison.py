@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nbdeploy.display.html import Html, element, fragment, visible
+from nbdeploy.display.html import visible
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
 from nbdeploy.display.units import MISSING, count, duration, percent
+from nbdeploy.display.verdicts import verdict_card
 from nbdeploy.monitoring.contest import Arm, Contest
 from nbdeploy.monitoring.experiment import Difference, Interval, compare_scores, interval_of
 from nbdeploy.monitoring.scores import Metric, Scores
@@ -129,15 +130,7 @@ class Comparison(ReprMixin):
 
     def to_html(self) -> str:
         """Write the verdict and the tables as a card."""
-        tables = [
-            Html(
-                element("div", title, class_="nbd-quiet")
-                + element("div", table.element(), class_="nbd-scroll")
-            )
-            for title, table in self._tables()
-        ]
-        verdict = element("div", element("strong", self.verdict), class_="nbd-head")
-        return fragment(verdict, *tables, class_="nbd-card nbd-comparison")
+        return verdict_card(self.verdict, self._tables())
 
     def _tables(self) -> Iterator[tuple[str, Table]]:
         yield "Since the traffic was parted", self._versions_table()

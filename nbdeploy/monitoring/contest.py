@@ -55,9 +55,8 @@ class Arm:
 
     def copy(self) -> Arm:
         """Give the arm as it is now."""
-        latency = LatencyHistogram()
-        latency.merge(self.latency)
-        return Arm(self.requests, self.errors, self.refused, latency, self.scores.copy())
+        latency, scores = self.latency.copy(), self.scores.copy()
+        return Arm(self.requests, self.errors, self.refused, latency, scores)
 
     def to_dict(self) -> dict[str, Any]:
         """Write it as JSON values."""

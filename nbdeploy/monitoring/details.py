@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Literal, TypeAlias
 
+from nbdeploy.monitoring.bounded_names import OTHER, BoundedNames
 from nbdeploy.monitoring.latency import LatencyHistogram
 
 __all__ = ["REASONS", "STAGES", "Details", "DetailsLog", "Stage", "reason_of"]
@@ -31,10 +32,6 @@ REASONS = {
     504: "deadline",
 }
 """Why requests are refused, by the status of the answer."""
-
-OTHER = "other"
-_NAMES = 32
-_LENGTH = 100
 
 
 def reason_of(status: int) -> str:
@@ -153,7 +150,7 @@ class DetailsLog:
             self._batch_rows = 0
             self._rejected: Counter[str] = Counter()
             self._misfits: Counter[tuple[str, str]] = Counter()
-            self._columns: set[str] = set()
+            self._columns = BoundedNames()
 
     def add_stages(self, **seconds: float) -> None:
         """Count the seconds that stages of one request took."""
@@ -176,30 +173,20 @@ class DetailsLog:
 
     def add_validation_error(self, column: str | int | None, kind: str) -> None:
         """Count a request whose rows did not fit."""
-        name = "" if column is None else str(column)[:_LENGTH]
         with self._lock:
-            if name not in self._columns:
-                if len(self._columns) >= _NAMES:
-                    name = OTHER
-                self._columns.add(name)
+            name = self._columns.known("" if column is None else str(column))
             self._misfits[name, kind] += 1
 
     def seen(self) -> Details:
         """Return what was counted until now."""
         with self._lock:
             return Details(
-                {stage: _copy(each) for stage, each in self._stages.items()},
+                {stage: each.copy() for stage, each in self._stages.items()},
                 dict(self._batches),
                 self._batch_rows,
                 dict(self._rejected),
                 dict(self._misfits),
             )
-
-
-def _copy(histogram: LatencyHistogram) -> LatencyHistogram:
-    twin = LatencyHistogram()
-    twin.merge(histogram)
-    return twin
 
 
 def _total(parts: Iterable[Mapping[Any, int]]) -> dict[Any, int]:

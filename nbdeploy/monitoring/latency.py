@@ -181,6 +181,12 @@ class LatencyHistogram:
         self.minimum = min(self.minimum, other.minimum)
         self.maximum = max(self.maximum, other.maximum)
 
+    def copy(self) -> LatencyHistogram:
+        """Return the histogram as it is now."""
+        twin = LatencyHistogram()
+        twin.merge(self)
+        return twin
+
     @property
     def mean(self) -> float | None:
         """Average in seconds; ``None`` when empty."""

@@ -11,21 +11,18 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nbdeploy.monitoring.bounded_names import MOST_NAMES, BoundedNames
 from nbdeploy.monitoring.details import DetailsLog
 from nbdeploy.monitoring.predictions import PredictionCounts
 from nbdeploy.monitoring.snapshot import Labels, Snapshot
 from nbdeploy.monitoring.statistics import Outcome, RecentRequests, Tally
 from nbdeploy.monitoring.timeline import SECONDS, STRETCHES, Stretch, Timeline
 
-__all__ = ["ENTRY", "OTHER", "TOGETHER", "LabelValues", "Ledger", "labels_of"]
+__all__ = ["ENTRY", "TOGETHER", "LabelValues", "Ledger", "labels_of"]
 
 LabelValues: TypeAlias = tuple[str, str | None, str]
 """What a request is told apart by: endpoint, version, status."""
 
-#: Names beyond the limit are counted under this one.
-OTHER = "other"
-_NAMES = 32
-_NAME_LENGTH = 100
 # When it ended, the seconds it took, how it ended, its rows, its labels, and what was predicted
 # (the value of one row, the list of several, or None), one after the other in one flat list:
 # tuples that live on would each be looked at by every garbage collection.
@@ -95,9 +92,9 @@ class Ledger:
         self._predictions: dict[str, PredictionCounts] = {}
         # From the labels of a request to those that it is counted under.
         self._known: dict[LabelValues, LabelValues] = {}
-        self._endpoints: set[str] = set()
-        self._versions: set[str] = set()
-        self._statuses: set[str] = set()
+        self._endpoints = BoundedNames()
+        self._versions = BoundedNames()
+        self._statuses = BoundedNames()
         self._recent = RecentRequests(self._started)
         self._timeline = Timeline(self._stretches)
 
@@ -192,11 +189,11 @@ class Ledger:
     def _bounded(self, labels: LabelValues) -> LabelValues:
         endpoint, version, status = labels
         bounded = (
-            _known(self._endpoints, endpoint),
-            None if version is None else _known(self._versions, version),
-            _known(self._statuses, status),
+            self._endpoints.known(endpoint),
+            None if version is None else self._versions.known(version),
+            self._statuses.known(status),
         )
-        if len(self._known) < _NAMES**2:
+        if len(self._known) < MOST_NAMES**2:
             self._known[labels] = bounded
         return bounded
 
@@ -277,13 +274,3 @@ def labels_of(
 ) -> LabelValues:
     """Return what a request is told apart by; without a status, how it ended stands for it."""
     return endpoint, version, outcome if status is None else str(status)
-
-
-def _known(names: set[str], name: str) -> str:
-    name = name[:_NAME_LENGTH]
-    if name in names:
-        return name
-    if len(names) < _NAMES:
-        names.add(name)
-        return name
-    return OTHER

@@ -11,15 +11,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["OTHER", "PredictionCounts", "bounds_of"]
+from nbdeploy.monitoring.bounded_names import MOST_NAMES, NAME_LENGTH, OTHER
+
+__all__ = ["PredictionCounts", "bounds_of"]
 
 Value: TypeAlias = str | float | bool
 
-OTHER = "other"
-"""Labels beyond the limit are counted under this one."""
-
-_LABELS = 32
-_LENGTH = 100
 # Four buckets to a doubling, between 2 ** -20 and 2 ** 44 on both sides of zero.
 _PER_DOUBLING = 4
 _LEAST = -20 * _PER_DOUBLING
@@ -72,10 +69,10 @@ class PredictionCounts:
 
     def _are_many_numbers(self, values: Sequence[Any]) -> bool:
         return (
-            len(values) > _LABELS
+            len(values) > MOST_NAMES
             and type(values[0]) is float
             and set(map(type, values)) == {float}
-            and len(set(values)) > _LABELS
+            and len(set(values)) > MOST_NAMES
             and all(map(_is_number, self.labels))
         )
 
@@ -106,14 +103,17 @@ class PredictionCounts:
             self._add_bounded(counted)
 
     def _fits(self, counted: Mapping[Any, int]) -> bool:
-        if len(self.labels) + len(counted) > _LABELS and len({*self.labels, *counted}) > _LABELS:
+        if (
+            len(self.labels) + len(counted) > MOST_NAMES
+            and len({*self.labels, *counted}) > MOST_NAMES
+        ):
             return False
-        return not any(type(each) is str and len(each) > _LENGTH for each in counted)
+        return not any(type(each) is str and len(each) > NAME_LENGTH for each in counted)
 
     def _add_bounded(self, counted: Mapping[Any, int]) -> None:
         for value, count in counted.items():
-            label = value[:_LENGTH] if isinstance(value, str) else value
-            if label not in self.labels and len(self.labels) >= _LABELS:
+            label = value[:NAME_LENGTH] if isinstance(value, str) else value
+            if label not in self.labels and len(self.labels) >= MOST_NAMES:
                 label = OTHER
             self.labels[label] = self.labels.get(label, 0) + count
 

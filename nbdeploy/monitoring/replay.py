@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from nbdeploy.display.html import Html, element, fragment, visible
+from nbdeploy.display.html import visible
 from nbdeploy.display.mime import ReprMixin
 from nbdeploy.display.table import Table
 from nbdeploy.display.units import count, counted, duration, percent
+from nbdeploy.display.verdicts import verdict_card
 from nbdeploy.exceptions import ServingError
 from nbdeploy.monitoring.latency import LatencyHistogram
 from nbdeploy.monitoring.log_files import log_files
@@ -153,15 +154,7 @@ class Replay(ReprMixin):
 
     def to_html(self) -> str:
         """Write the verdict and the tables as a card."""
-        tables = [
-            Html(
-                element("div", title, class_="nbd-quiet")
-                + element("div", table.element(), class_="nbd-scroll")
-            )
-            for title, table in self._tables()
-        ]
-        verdict = element("div", element("strong", self.verdict), class_="nbd-head")
-        return fragment(verdict, *tables, class_="nbd-card nbd-comparison")
+        return verdict_card(self.verdict, self._tables())
 
     def _tables(self) -> Iterator[tuple[str, Table]]:
         yield "Its latency is that of the call alone; then, that of the answer", self._summary()

@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from types import TracebackType
 from typing import Protocol, Self
 
 import psutil
@@ -30,6 +29,7 @@ from nbdeploy.scaling.policies import (
 )
 from nbdeploy.scaling.scaling_history import ScalingHistory, ScalingStep
 from nbdeploy.scaling.threshold import ThresholdPolicy
+from nbdeploy.with_blocks import StopsOnExit
 
 __all__ = ["Actuator", "AutoScaler"]
 
@@ -51,7 +51,7 @@ class Actuator(Protocol):
         ...
 
 
-class AutoScaler(ReprMixin):
+class AutoScaler(StopsOnExit, ReprMixin):
     """Ask a policy how many replicas the load needs, and have them started or stopped.
 
     Parameters
@@ -189,14 +189,6 @@ class AutoScaler(ReprMixin):
 
     def __enter__(self) -> Self:
         return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def __repr__(self) -> str:
         note = "; records only, without an actuator" if self._actuator is None else ""

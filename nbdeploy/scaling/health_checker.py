@@ -6,17 +6,17 @@ import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
 from typing import Self
 
 from nbdeploy.scaling.load_balancer import LoadBalancer
+from nbdeploy.with_blocks import StopsOnExit
 
 __all__ = ["HealthChecker"]
 
 _MOST_AT_ONCE = 8
 
 
-class HealthChecker:
+class HealthChecker(StopsOnExit):
     """Check every endpoint of a `LoadBalancer` in the background, from ``start`` to ``stop``.
 
     It ends by itself when nobody holds the balancer any more, and with the process.
@@ -77,14 +77,6 @@ class HealthChecker:
 
     def __enter__(self) -> Self:
         return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _run(self, interval: float) -> None:
         while not self._ended.wait(interval):

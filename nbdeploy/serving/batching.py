@@ -20,11 +20,9 @@ from nbdeploy.serving.elsewhere import CallsElsewhere, Elsewhere
 from nbdeploy.serving.prediction_thread import PredictionThread
 from nbdeploy.serving.work import Waiting, Work, join, outcome_of
 
-__all__ = ["MAX_BATCH_ROWS", "MicroBatcher"]
+__all__ = ["MicroBatcher"]
 
-MAX_BATCH_ROWS = 1024
-"""Rows of one call, unless a single request has more, or more are as quickly answered."""
-
+_USUAL_ROWS = 1024
 # A forest of a hundred trees takes little longer for 4,000 rows than for 1,000.
 _MOST_ROWS = 8192
 _QUICK_SECONDS = 0.05
@@ -41,7 +39,8 @@ class MicroBatcher:
     timeout
         Seconds from arrival to answer. A call that runs cannot be stopped: it ends unheard.
     max_batch_size
-        Rows of one call; 1 joins nothing.
+        Rows of one call, at most; 1 joins nothing. ``None`` joins 1,024, and up to 8,192 where a
+        call for them is expected to take at most 0.05 s.
     batch_timeout
         Seconds to wait for company before a call; 0 waits for nobody.
     concurrency
@@ -59,7 +58,7 @@ class MicroBatcher:
         *,
         max_queue: int = 1024,
         timeout: float = 30.0,
-        max_batch_size: int = MAX_BATCH_ROWS,
+        max_batch_size: int | None = None,
         batch_timeout: float = 0.0,
         concurrency: int = 1,
         wide_concurrency: int | None = None,
@@ -69,7 +68,8 @@ class MicroBatcher:
         self._on_call = on_call
         self._max_queue = max_queue
         self._timeout = timeout
-        self._max_rows = max_batch_size
+        self._max_rows = max_batch_size or _USUAL_ROWS
+        self._most_rows = max_batch_size or _MOST_ROWS
         self._batch_timeout = batch_timeout
         self._clock = clock
         self._here = (CallCosts(clock), concurrency, wide_concurrency or concurrency)
@@ -308,8 +308,7 @@ class MicroBatcher:
         """Tell whether so many rows may share a call: more than usual if they are quickly done."""
         if rows <= self._max_rows:
             return True
-        is_free = self._max_rows == MAX_BATCH_ROWS and rows <= _MOST_ROWS
-        return is_free and self._costs.of(work, rows) <= _QUICK_SECONDS
+        return rows <= self._most_rows and self._costs.of(work, rows) <= _QUICK_SECONDS
 
     def _hand_over(self, batch: list[Waiting], joined: Work) -> None:
         thread = next((each for each in self._threads if not each.is_busy), None)

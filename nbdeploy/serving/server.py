@@ -6,7 +6,6 @@ import ipaddress
 import os
 import threading
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 import uvicorn
@@ -16,6 +15,7 @@ from nbdeploy.serving.http_protocol import CONNECTION_LIMIT, HEADER_TIMEOUT, htt
 from nbdeploy.serving.listener import bind_listener
 from nbdeploy.serving.log_ring import LogRing
 from nbdeploy.serving.server_thread import Application, HostedApplication, ServerThread
+from nbdeploy.with_blocks import StopsOnExit
 
 __all__ = ["BackgroundServer", "url_of"]
 
@@ -25,7 +25,7 @@ _KEEP_ALIVE = 75
 _STOP_MARGIN = 0.6
 
 
-class BackgroundServer:
+class BackgroundServer(StopsOnExit):
     """A web application, served by a daemon thread with an event loop of its own.
 
     The port is bound by `start`, in the thread of the caller. What the application prints is shown
@@ -106,14 +106,6 @@ class BackgroundServer:
 
     def __enter__(self) -> Self:
         return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def running(self) -> bool:

@@ -27,7 +27,7 @@ from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.registry.recognition import is_model_version
 from nbdeploy.serving.access_control import AccessControl, access_policy
 from nbdeploy.serving.application import ServiceApplication, answer_http_error
-from nbdeploy.serving.batching import MAX_BATCH_ROWS, MicroBatcher
+from nbdeploy.serving.batching import MicroBatcher
 from nbdeploy.serving.dashboard_route import add_dashboard_routes
 from nbdeploy.serving.direct_lane import DirectLane
 from nbdeploy.serving.docs_page import add_docs_routes
@@ -169,7 +169,7 @@ class ModelService:
         self._batcher = MicroBatcher(
             max_queue=max_queue,
             timeout=timeout,
-            max_batch_size=max_batch_size or MAX_BATCH_ROWS,
+            max_batch_size=max_batch_size,
             batch_timeout=batch_timeout,
             concurrency=max_concurrency or 1,
             wide_concurrency=max_concurrency or _cores(),

@@ -124,6 +124,7 @@ def test_waiting_ends_with_the_container_or_with_the_users_patience(container, m
     monkeypatch.setattr(Container, "_is_running", lambda _: next(answers))
     monkeypatch.setattr("nbdeploy.containers.container.time.sleep", lambda _: None)
     container.wait()
+    assert next(answers, "asked until it had ended") == "asked until it had ended"
 
     def interrupted(_):
         raise KeyboardInterrupt

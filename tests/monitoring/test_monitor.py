@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nbdeploy.monitoring.bounded_names import OTHER
 from nbdeploy.monitoring.latency import RELATIVE_ERROR
-from nbdeploy.monitoring.ledger import OTHER
 from nbdeploy.monitoring.monitor import ModelMonitor
 
 CHAPTER_KEYS = {"avg_latency", "max_latency", "error_rate", "total_predictions"}

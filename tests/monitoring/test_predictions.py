@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbdeploy.monitoring.predictions import OTHER, PredictionCounts, bounds_of
+from nbdeploy.monitoring.bounded_names import OTHER
+from nbdeploy.monitoring.predictions import PredictionCounts, bounds_of
 
 
 def counts_of(*values):

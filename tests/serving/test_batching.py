@@ -529,7 +529,7 @@ def test_what_is_called_elsewhere_is_never_answered_at_once():
 
 @pytest.mark.parametrize(
     ("options", "seconds", "together"),
-    [({}, 0.0, True), ({}, 0.2, False), ({"max_batch_size": 700}, 0.0, False)],
+    [({}, 0.0, True), ({}, 0.2, False), ({"max_batch_size": 1024}, 0.0, False)],
     ids=["quick", "slow", "limited"],
 )
 def test_large_work_shares_a_call_beyond_the_usual_rows_if_it_is_quickly_done(
