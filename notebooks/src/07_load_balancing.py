@@ -179,6 +179,35 @@ for _ in range(30):
 print("answered by the client of three:", len(answers), "of 30")
 
 # %% [markdown]
+# Behind one URL it is the same. One service, two replicas: processes that answer for it. After the
+# tenth request we kill one, as a machine that runs out of memory would. Watch its row.
+
+# %% [markdown] lang="zh-TW"
+# 同一個 URL 背後也一樣。一個服務，兩個副本：替它回答的行程。
+# 第十個請求之後，我們殺掉其中一個，就像記憶體用盡的機器會做的那樣。看看它那一列。
+
+# %%
+import os
+import signal
+import pandas as pd
+
+copies = deploy(model, name="copies", example=X_train)
+copies.scale(2)
+
+# %%
+kept, picture = [], display("", display_id=True)
+for turn in range(30):
+    each = copies.stats()["replicas"]["each"]
+    picture.update(pd.DataFrame(each).drop(columns="pid"))
+    if turn == 10:
+        os.kill(each[0]["pid"], signal.SIGKILL)
+    kept.append(copies.predict(X_test.head(1)))
+    time.sleep(0.1)
+print("answered while a replica was killed:", len(kept), "of 30")
+
+# %% [markdown]
+# A new one took its place, and its request was answered by the other.
+#
 # Is a second try always safe? No. Nobody was reached, or the answer was *503*, "I am busy": nothing
 # was done yet, so ask another one. But a *422* comes back from every service; and if all services
 # are ill, second tries make it worse. So there is a budget: one more for five requests.
@@ -189,6 +218,8 @@ print("answered by the client of three:", len(answers), "of 30")
 # on average: in turns, or the one with fewer requests in flight?
 
 # %% [markdown] lang="zh-TW"
+# 新的副本補上了位置，它手上的請求則由另一個回答。
+#
 # 重試一定安全嗎？不一定。如果根本沒連上，或者回應是 503「我正忙」，表示事情還沒開始做，換一個問就好。
 # 但 422 問哪個服務都一樣；要是所有服務都不對勁，重試只會雪上加霜。
 # 所以重試有額度：每五個請求，多送一個。
