@@ -54,12 +54,15 @@ class Head:
         Above so many rows scikit-learn itself is faster.
     walks
         How many trees a row goes through.
+    turn
+        Above so many rows the answers are found another way, which is to be verified too.
     """
 
     answers: dict[str, Answer]
     as_sparse: bool = False
     limit: int = MOST_ROWS
     walks: int = 0
+    turn: int = 0
 
 
 def softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

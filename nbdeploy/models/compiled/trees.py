@@ -1,8 +1,9 @@
-"""Trees and ensembles of them, compiled: all trees in one, walked by scikit-learn's own loop.
+"""Trees and ensembles of them, compiled: walked by scikit-learn's own loop, in few calls.
 
-scikit-learn visits the trees of a forest one by one from Python, which takes longer than the walk.
-Here all trees hang under one root. A row that starts there and is told the number of a tree comes
-to that tree, so one call of ``Tree.apply`` walks all of them.
+scikit-learn visits the trees of a forest one by one from Python, and checks the rows at each, which
+takes longer than the walk. For few rows all trees hang under one root: a row that starts there and
+is told the number of a tree comes to that tree, so one call of ``Tree.apply`` walks all of them.
+Many rows are sent through one tree after the other, which then stays in the cache of the CPU.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nbdeploy.models.compiled.heads import MOST_ROWS, Answer, Head, Situation
+from nbdeploy.models.compiled.heads import Answer, Head, Situation
 from nbdeploy.models.compiled.outcomes import Unanswerable, Unsupported
 from nbdeploy.models.compiled.readers import Matrix
 
@@ -22,7 +23,7 @@ __all__ = ["Floats", "JoinedTrees", "tree_classifier", "tree_regressor"]
 _LEAF = -1
 _MOST_NODES = 2_000_000
 _MOST_NUMBERS = 8_000_000
-_MOST_ROWS_OF_FORESTS = 500
+_MANY_ROWS = 128
 # Whole numbers of this size are exact as floats, and far from the end of float32.
 _LARGEST = 2.0**53
 
@@ -52,12 +53,14 @@ class JoinedTrees:
         self.count = len(trees)
         self.width = width
         first = np.cumsum([self.count - 1, *map(len, trees)])
+        self.starts: list[int] = first[:-1].tolist()
+        """Where the nodes of each tree begin among those of all."""
         if first[-1] > _MOST_NODES:
             message = f"its trees have more than {_MOST_NODES:,} nodes"
             raise Unsupported(message)
         nodes = np.zeros(first[-1], dtype=NODE_DTYPE)
-        _lead_to_trees(nodes, first[:-1].tolist())
-        for number, (tree, start) in enumerate(zip(trees, first[:-1], strict=True)):
+        _lead_to_trees(nodes, self.starts)
+        for number, (tree, start) in enumerate(zip(trees, self.starts, strict=True)):
             nodes[start : start + len(tree)] = _moved(tree, start, self.count - number)
         _refuse_broken(nodes, self.count + width)
         self._tree = Tree(self.count + width, np.array([1], dtype=np.intp), 1)
@@ -198,8 +201,12 @@ def tree_regressor(model: Any, situation: Situation) -> Head:
 
 def _head(model: Any, answers: dict[str, Answer]) -> Head:
     trees = len(getattr(model, "estimators_", [model]))
-    # Of many rows, scikit-learn walks one tree after the other, each in the cache of the CPU.
-    return Head(answers, limit=MOST_ROWS if trees == 1 else _MOST_ROWS_OF_FORESTS, walks=trees)
+    return Head(answers, walks=trees, turn=_turn(trees))
+
+
+def _turn(trees: int) -> int:
+    """Above so many rows, a call for each tree costs less than one for each row."""
+    return min(trees, _MANY_ROWS)
 
 
 def _averages(model: Any, situation: Situation) -> Answer:
@@ -211,11 +218,23 @@ def _averages(model: Any, situation: Situation) -> Answer:
     joined = JoinedTrees([state["nodes"] for state in states], len(situation.table.features))
     values = joined.stack([state["values"].reshape(len(state["nodes"]), -1) for state in states])
     count = len(trees)
+    turn = _turn(count)
+    alone = [
+        (tree.tree_, values[start : start + len(state["nodes"])])
+        for tree, state, start in zip(trees, states, joined.starts, strict=True)
+    ]
 
     def average(rows: Matrix) -> Matrix:
-        found = values.take(joined.leaves(floats.check(rows)), axis=0)
+        features = floats.check(rows)
         # One after the other, as the forest adds them up: sum() would add in pairs.
-        total: Matrix = np.add.accumulate(found, axis=0)[-1]
+        if len(rows) > turn:
+            narrow = np.ascontiguousarray(features, dtype=np.float32)
+            total = np.zeros((len(rows), values.shape[1]))
+            for tree, leaves in alone:
+                total += leaves.take(tree.apply(narrow), axis=0)
+        else:
+            found = values.take(joined.leaves(features), axis=0)
+            total = np.add.accumulate(found, axis=0)[-1]
         return total / count
 
     return average

@@ -100,10 +100,17 @@ def _compare(
         expected = getattr(model, method)(signature.validate(answered))
     except Exception as error:  # noqa: BLE001 -- a model may refuse rows with any error
         return f"the model refuses a row that it answers ({error!r:.200})"
-    together = compiled.call(method, _given(signature, answered))
-    return _explain(np.concatenate(answers), expected, "row by row") or (
-        None if together is None else _explain(together, expected, "in one batch")
-    )
+    difference = _explain(np.concatenate(answers), expected, "row by row")
+    for times in _batches(len(answered), compiled.head.turn):
+        together = compiled.call(method, _given(signature, answered * times))
+        if difference is None and together is not None:
+            difference = _explain(together, np.concatenate([expected] * times), "in one batch")
+    return difference
+
+
+def _batches(rows: int, turn: int) -> set[int]:
+    """Tell how often the rows are repeated, so that batches below and above a turn are tried."""
+    return {1, turn // rows + 1}
 
 
 def _given(signature: Signature, rows: list[Any]) -> Any:
