@@ -25,7 +25,7 @@ from nbdeploy.models.compiled import (
 )
 from nbdeploy.models.outputs import as_rows
 from nbdeploy.models.predictor import Predictor, is_of_scikit_learn, predictor_for
-from nbdeploy.models.quick_rows import QuickRows
+from nbdeploy.models.quick_rows import QUICK_ROWS, QuickRows
 from nbdeploy.models.serializer import load_saved
 from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.drift_window import DriftWindow
@@ -102,7 +102,9 @@ class Route:
 
     @cached_property
     def _quick(self) -> QuickRows:
-        return QuickRows(self.signature)
+        # The plain model wants a table in the end: better it is made at once.
+        limit = self.compiled.limit if isinstance(self.compiled, CompiledModel) else 0
+        return QuickRows(self.signature, most_rows=max(limit, QUICK_ROWS))
 
     def question(self, method: str, rows: Any) -> Question:
         """Validate rows, in the form that is cheapest to answer.

@@ -332,6 +332,30 @@ def test_features_of_whole_numbers_are_taken_as_floats():
     assert verify(compile_model(model, signature), model, signature, X) is None
 
 
+@pytest.mark.parametrize("trees", [1, 7, 150])
+@pytest.mark.parametrize("kind", [RandomForestClassifier, ExtraTreesRegressor])
+def test_many_rows_of_a_forest_are_answered_as_few_are(kind, trees):
+    y = NAMES if kind is RandomForestClassifier else PETALS
+    model = kind(trees, random_state=0, max_depth=4).fit(HOLES, y)
+    compiled = compile_model(model, Signature.learn(model, HOLES))
+    many = np.tile(HOLES, (3, 1))
+    answers = [compiled.call("predict", HOLES[place : place + 1]) for place in range(len(HOLES))]
+
+    assert compiled.limit > len(many)
+    assert compiled.call("predict", many).tolist() == np.tile(np.concatenate(answers), 3).tolist()
+    assert compiled.call("predict", many).tolist() == model.predict(many).tolist()
+
+
+def test_what_differs_only_in_large_batches_is_found():
+    model = RandomForestRegressor(120, random_state=0).fit(IRIS, PETALS)
+    signature = Signature.learn(model, IRIS)
+    compiled = compile_model(model, signature)
+    predict = compiled.head.answers["predict"]
+    compiled.head.answers["predict"] = lambda rows: predict(rows) + (len(rows) > 120)
+
+    assert "in one batch" in verify(compiled, model, signature, IRIS, rows=30)
+
+
 def test_the_limit_is_above_what_a_batch_usually_has():
     for name in MODELS:
         assert fitted(name)[2].limit >= 30

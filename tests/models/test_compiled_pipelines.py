@@ -253,6 +253,18 @@ def test_all_rows_of_the_data_are_answered(name):
     assert np.concatenate(answers).tolist() == model.predict(X).tolist()
 
 
+@pytest.mark.parametrize("name", FRAMES)
+def test_many_rows_are_read_as_few_are(name):
+    _, _, compiled, X = fitted(name)
+    few = [compiled.reader.read(cells(X[place : place + 1])) for place in range(40)]
+    many = compiled.reader.read(cells(X[:40]))
+
+    if isinstance(many, np.ndarray):
+        np.testing.assert_array_equal(np.concatenate(few), many)
+    else:
+        assert np.concatenate([one.values for one in few]).tolist() == many.values.tolist()
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     rows=st.lists(
@@ -262,11 +274,13 @@ def test_all_rows_of_the_data_are_answered(name):
         ),
         min_size=1,
         max_size=4,
-    )
+    ),
+    times=st.sampled_from([1, 30]),
 )
 @pytest.mark.parametrize("name", ["unknown categories are refused"])
-def test_any_cells_give_the_same_answer_or_are_left_to_the_model(name, rows):
+def test_any_cells_give_the_same_answer_or_are_left_to_the_model(name, rows, times):
     model, signature, compiled, _ = fitted(name)
+    rows = rows * times
 
     answer = compiled.call("predict_proba", rows)
 
@@ -329,6 +343,7 @@ def test_text_where_a_number_belongs_is_left_to_the_model():
     (row,) = cells(X[:1])
 
     assert compiled.call("predict", [["39.1", *row[1:]]]) is None
+    assert compiled.call("predict", [row] * 20 + [["39.1", *row[1:]]]) is None
 
 
 ARRAYS = {

@@ -1,22 +1,24 @@
 """From rows to the numbers that the last step of a model takes, as fast as NumPy and dicts allow.
 
 Three ways, and the features decide: whole columns at once where all is arithmetic; cell by cell
-where there are categories, which for a few rows is faster than any array; the non-zero numbers only
-where scikit-learn would hold a sparse matrix.
+where there are categories, which for a few rows is faster than any array, and column by column for
+many; the non-zero numbers only where scikit-learn would hold a sparse matrix.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from nbdeploy.models.compiled.features import Code, Domain, Number, Table
-from nbdeploy.models.compiled.outcomes import Unanswerable, Unsupported
+from nbdeploy.models.compiled.column_reader import ColumnReader
+from nbdeploy.models.compiled.features import Code, Number, Table
+from nbdeploy.models.compiled.lookups import lookups_of
+from nbdeploy.models.compiled.outcomes import Unsupported
 
 __all__ = [
     "CellReader",
@@ -31,10 +33,10 @@ __all__ = [
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Rows: TypeAlias = "Matrix | Sequence[Sequence[Any]]"
-Pairs: TypeAlias = tuple[tuple[int, float], ...]
 
 _MOST_ROWS_AT_ONCE = 1_000_000
 _MOST_ROWS_BY_CELL = 2_000
+_FEW_ROWS = 16
 
 
 class SparseRows(NamedTuple):
@@ -155,17 +157,20 @@ class CellReader:
         The features.
     """
 
-    limit = _MOST_ROWS_BY_CELL
+    limit = _MOST_ROWS_AT_ONCE
 
     def __init__(self, table: Table) -> None:
         self.numbers = _numbers(table)
-        self.lookups = _lookups(table)
+        self.lookups = lookups_of(table)
         self.defaults = np.array([_defaults(table)])
+        self._by_column = ColumnReader(table)
 
     def read(self, rows: Any) -> Matrix:
         """Return an array of shape ``[n, features]``."""
         if isinstance(rows, np.ndarray):
             rows = rows.tolist()
+        if len(rows) > _FEW_ROWS:
+            return self._by_column.read(rows)
         features = self.defaults.copy() if len(rows) == 1 else self.defaults.repeat(len(rows), 0)
         for values, row in zip(features, rows, strict=True):
             for place, slot, compute in self.numbers:
@@ -189,7 +194,7 @@ class SparseReader:
 
     def __init__(self, table: Table) -> None:
         self.numbers = _numbers(table)
-        self.lookups = _lookups(table)
+        self.lookups = lookups_of(table)
         if any(_defaults(table)):
             message = "a scaler shifts the zeros of a sparse matrix"
             raise Unsupported(message)
@@ -217,51 +222,12 @@ class SparseReader:
         return pairs
 
 
-class _Lookup(dict[Any, Pairs]):
-    """What each category of a cell becomes; a hit costs no more than a dict's."""
-
-    def __init__(
-        self, known: Mapping[Any, Pairs], domain: Domain, others: Mapping[int, Pairs]
-    ) -> None:
-        super().__init__(known)
-        self.missing = None if domain.missing is None else others[domain.missing]
-        self.unknown = None if domain.unknown is None else others[domain.unknown]
-        self.is_float = domain.is_float
-
-    def __missing__(self, cell: Any) -> Pairs:
-        found = self.unknown
-        if cell is None or cell != cell:  # noqa: PLR0124 -- only NaN is not itself
-            found = self.missing
-        elif self.is_float and type(cell) is int:
-            found = self.get(float(cell), self.unknown)
-        if found is None:
-            raise Unanswerable
-        return found
-
-
 def known_cells(reader: Reader) -> dict[int, list[Any]]:
     """Return the categories that a reader tells apart, by the index of the cell."""
     known: dict[int, list[Any]] = {}
     for place, lookup in getattr(reader, "lookups", ()):
         known.setdefault(place, []).extend(lookup)
     return known
-
-
-def _lookups(table: Table) -> list[tuple[int, _Lookup]]:
-    coded = [(slot, code) for slot, code in enumerate(table.features) if isinstance(code, Code)]
-    found = []
-    for domain, group in groupby(coded, key=lambda numbered: numbered[1].domain):
-        entries: dict[int, list[tuple[int, float]]] = {}
-        for slot, code in group:
-            for key, value in code.exceptions.items():
-                entries.setdefault(key, []).append((slot, value))
-        pairs = {key: tuple(values) for key, values in entries.items()}
-        known = {value: pairs.get(key, ()) for value, key in domain.keys.items()}
-        others = {
-            key: pairs.get(key, ()) for key in (domain.missing, domain.unknown) if key is not None
-        }
-        found.append((domain.place, _Lookup(known, domain, others)))
-    return found
 
 
 def _numbers(table: Table) -> list[tuple[int, int, Callable[[Any], float]]]:
