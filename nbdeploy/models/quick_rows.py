@@ -84,10 +84,8 @@ class QuickRows:
             return None
         if table.count > QUICK_ROWS:
             return self._take_many(table)
-        if not table.rows:
-            return None
         fits = self._are_floats if self._is_of_floats else self._are_cells
-        return list(table.rows) if all(map(fits, table.rows)) else None
+        return list(table.rows) if table.rows and all(map(fits, table.rows)) else None
 
     def _take_many(self, table: RawTable) -> list[Sequence[Any]] | None:
         if table.count > self._most_rows or not (table.rows or table.columns):

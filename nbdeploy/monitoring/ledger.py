@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Lock
 from typing import Any, NamedTuple, TypeAlias
 
@@ -18,7 +17,7 @@ from nbdeploy.monitoring.snapshot import Labels, Snapshot
 from nbdeploy.monitoring.statistics import Outcome, RecentRequests, Tally
 from nbdeploy.monitoring.timeline import SECONDS, STRETCHES, Stretch, Timeline
 
-__all__ = ["ENTRY", "TOGETHER", "LabelValues", "Ledger", "labels_of"]
+__all__ = ["TOGETHER", "USUAL_ENTRY", "LabelValues", "Ledger", "labels_of"]
 
 LabelValues: TypeAlias = tuple[str, str | None, str]
 """What a request is told apart by: endpoint, version, status."""
@@ -26,18 +25,55 @@ LabelValues: TypeAlias = tuple[str, str | None, str]
 # When it ended, the seconds it took, how it ended, its rows, its labels, and what was predicted
 # (the value of one row, the list of several, or None), one after the other in one flat list:
 # tuples that live on would each be looked at by every garbage collection.
-ENTRY = 6
+_ENTRY = 6
+# Most requests are answered, and have one row: when it ended, when it began, what was predicted.
+USUAL_ENTRY = 3
 # Counted together, requests cost a fraction of what they cost one by one.
-TOGETHER = 512
+TOGETHER = 2048
 _MANY_ROWS = 64
+_MOST_LISTS = 64
 
 
 class _Part(NamedTuple):
-    """Requests that were counted together, as the window keeps them."""
+    """Requests that were counted together, as the window keeps them.
+
+    Without outcomes and rows all were answered, and had one row each.
+    """
 
     latencies: npt.NDArray[np.float64]
-    outcomes: list[Outcome]
-    rows: list[int]
+    outcomes: Sequence[Outcome] | None = None
+    rows: Sequence[int] | None = None
+
+    def tally(self) -> Tally:
+        """Count them."""
+        if self.outcomes is not None and self.rows is not None:
+            return Tally.of(self.latencies, self.outcomes, self.rows)
+        tally = Tally(rows=len(self.latencies))
+        tally.latency.add_all(self.latencies)
+        return tally
+
+    def chosen(self, places: Sequence[int]) -> _Part:
+        """Return some of them, in this order."""
+        outcomes, rows = self.outcomes, self.rows
+        if outcomes is None or rows is None:
+            return _Part(self.latencies[places])
+        return _Part(
+            self.latencies[places], [outcomes[at] for at in places], [rows[at] for at in places]
+        )
+
+    def spelled_out(self) -> tuple[Sequence[Outcome], Sequence[int]]:
+        """Return the outcome and the rows of each."""
+        size = len(self.latencies)
+        return self.outcomes or ["ok"] * size, self.rows or [1] * size
+
+
+class _Finished(NamedTuple):
+    """Requests of the same labels, when they ended, and what was predicted for them."""
+
+    labels: LabelValues
+    ended: npt.NDArray[np.float64]
+    part: _Part
+    predicted: Sequence[Any]
 
 
 class _Series:
@@ -74,8 +110,10 @@ class Ledger:
     ) -> None:
         self.clock = clock
         self.details = DetailsLog()
-        self.pending: list[Any] = []
-        """Entries that are not counted yet; to extend a list is one step, and needs no lock."""
+        # What is not counted yet; to extend a list is one step, and needs no lock.
+        self._pending: list[Any] = []
+        # Never forgotten, not even by a reset: whoever was given one goes on adding to it.
+        self._usual: dict[LabelValues, list[Any]] = {}
         self._window_size = window_size
         self._window_seconds = window_seconds
         self._stretches = max(STRETCHES, int((window_seconds or 0) / SECONDS) + 2)
@@ -116,65 +154,94 @@ class Ledger:
         predicted: Any = None,
     ) -> None:
         """Count a request that has ended."""
-        self.pending += (ended, latency, outcome, rows, self.known(labels), predicted)
-        self.count_if_many(rows)
+        self._pending += (ended, latency, outcome, rows, self._known.get(labels, labels), predicted)
+        if len(self._pending) >= TOGETHER * _ENTRY or rows > _MANY_ROWS:
+            self.count()
 
-    def known(self, labels: LabelValues) -> LabelValues:
-        """Give the labels that equal ones were counted under before: one object for all."""
-        return self._known.get(labels, labels)
+    def usual(self, labels: LabelValues) -> list[Any] | None:
+        """Give the list for requests that are answered and have one row.
 
-    def count_if_many(self, rows: int) -> None:
-        """Count what ended since the last time when it is much; the last had so many rows."""
-        if len(self.pending) >= TOGETHER * ENTRY or rows > _MANY_ROWS:
-            with self._lock:
-                self._count()
+        Parameters
+        ----------
+        labels
+            What they all have.
+
+        Returns
+        -------
+        list or None
+            Extend it by when a request ended, when it began, and the value that was predicted, in
+            one step; once it has as much as `TOGETHER` of them, :meth:`count`. ``None`` if there
+            are too many lists already: :meth:`add` takes requests of any labels.
+        """
+        if labels not in self._usual and len(self._usual) >= _MOST_LISTS:
+            return None
+        return self._usual.setdefault(labels, [])
+
+    def count(self) -> None:
+        """Count what ended since the last time."""
+        with self._lock:
+            self._count()
 
     def _count(self) -> None:
-        size = len(self.pending)
-        entries = self.pending[:size]
-        del self.pending[:size]
-        if not entries:
+        finished = [*self._take_usual(), *self._take_others()]
+        if not finished:
             return
-        ended = np.array(entries[0::ENTRY])
-        part = _Part(np.array(entries[1::ENTRY]), entries[2::ENTRY], entries[3::ENTRY])
-        labels, predicted = entries[4::ENTRY], entries[5::ENTRY]
+        ended, part = finished[0].ended, finished[0].part
+        if len(finished) > 1:
+            ended, part = _in_order(finished)
         self._latest = max(self._latest, float(ended.max()))
         self._recent.add_all(ended)
         self._keep(part)
         place = self._timeline.place_of
-        first, last = place(float(ended.min())), place(float(ended.max()))
-        if first == last and labels.count(labels[0]) == len(labels):
-            self._add(first, labels[0], ended, part, predicted)
-            return
-        groups: dict[tuple[int, LabelValues], list[int]] = {}
-        for at, (moment, each) in enumerate(zip(ended.tolist(), labels, strict=True)):
-            groups.setdefault((place(moment), each), []).append(at)
-        for (stretch, each), places in groups.items():
-            chosen = _Part(
-                part.latencies[places],
-                [part.outcomes[at] for at in places],
-                [part.rows[at] for at in places],
-            )
-            self._add(stretch, each, ended[places], chosen, [predicted[at] for at in places])
+        for each in finished:
+            first, last = place(float(each.ended.min())), place(float(each.ended.max()))
+            if first == last:
+                self._add(first, each)
+                continue
+            groups: dict[int, list[int]] = {}
+            for at, moment in enumerate(each.ended.tolist()):
+                groups.setdefault(place(moment), []).append(at)
+            for stretch, places in groups.items():
+                self._add(stretch, _chosen(each, places))
 
-    def _add(
-        self,
-        stretch: int,
-        labels: LabelValues,
-        ended: npt.NDArray[np.float64],
-        part: _Part,
-        predicted: Sequence[Any],
-    ) -> None:
-        """Count requests of the same labels that ended in the same stretch of time."""
+    def _take_usual(self) -> Iterator[_Finished]:
+        for labels, waiting in list(self._usual.items()):
+            size = len(waiting)
+            if not size:
+                continue
+            entries = waiting[:size]
+            del waiting[:size]
+            count = size // USUAL_ENTRY
+            ended = np.fromiter(entries[0::USUAL_ENTRY], np.float64, count)
+            started = np.fromiter(entries[1::USUAL_ENTRY], np.float64, count)
+            yield _Finished(labels, ended, _Part(ended - started), entries[2::USUAL_ENTRY])
+
+    def _take_others(self) -> Iterator[_Finished]:
+        size = len(self._pending)
+        entries = self._pending[:size]
+        del self._pending[:size]
+        groups: dict[LabelValues, list[int]] = {}
+        for at, labels in enumerate(entries[4::_ENTRY]):
+            groups.setdefault(labels, []).append(at)
+        for labels, places in groups.items():
+            ended, latencies, outcomes, rows, _, predicted = (
+                [entries[at * _ENTRY + field] for at in places] for field in range(_ENTRY)
+            )
+            part = _Part(np.array(latencies), outcomes, rows)
+            yield _Finished(labels, np.array(ended), part, predicted)
+
+    def _add(self, stretch: int, finished: _Finished) -> None:
+        """Count requests that ended in the same stretch of time."""
+        labels = finished.labels
         known = self._known.get(labels) or self._bounded(labels)
         series = self._series.get(known)
         if series is None:
             series = self._series[known] = _Series(self._started)
-        tally = Tally.of(*part)
+        tally = finished.part.tally()
         series.tally.merge(tally)
-        series.recent.add_all(ended)
+        series.recent.add_all(finished.ended)
         predictions = PredictionCounts()
-        predictions.add_all(_flat(predicted))
+        predictions.add_all(_flat(finished.predicted))
         if predictions.rows:
             version = known[1] or ""
             self._predictions.setdefault(version, PredictionCounts()).merge(predictions)
@@ -182,9 +249,9 @@ class Ledger:
 
     def _keep(self, part: _Part) -> None:
         self._window.append(part)
-        self._in_window += len(part.rows)
-        while self._in_window - len(self._window[0].rows) >= self._window_size:
-            self._in_window -= len(self._window.popleft().rows)
+        self._in_window += len(part.latencies)
+        while self._in_window - len(self._window[0].latencies) >= self._window_size:
+            self._in_window -= len(self._window.popleft().latencies)
 
     def _bounded(self, labels: LabelValues) -> LabelValues:
         endpoint, version, status = labels
@@ -250,9 +317,34 @@ def _joined(parts: Sequence[_Part], most: int) -> tuple[Tally, list[float]]:
     if not parts:
         return Tally(), []
     latencies = np.concatenate([part.latencies for part in parts])[-most:]
-    outcomes = list(chain.from_iterable(part.outcomes for part in parts))[-most:]
-    rows = list(chain.from_iterable(part.rows for part in parts))[-most:]
+    outcomes, rows = _spelled_out(parts)
+    outcomes, rows = outcomes[-most:], rows[-most:]
     return Tally.of(latencies, outcomes, rows), latencies.tolist()
+
+
+def _spelled_out(parts: Iterable[_Part]) -> tuple[list[Outcome], list[int]]:
+    outcomes: list[Outcome] = []
+    rows: list[int] = []
+    for part in parts:
+        some, of_each = part.spelled_out()
+        outcomes += some
+        rows += of_each
+    return outcomes, rows
+
+
+def _in_order(several: Sequence[_Finished]) -> tuple[npt.NDArray[np.float64], _Part]:
+    """Return requests of several labels in the order in which they ended."""
+    ended = np.concatenate([each.ended for each in several])
+    latencies = np.concatenate([each.part.latencies for each in several])
+    places = np.argsort(ended, kind="stable")
+    together = _Part(latencies, *_spelled_out(each.part for each in several))
+    return ended[places], together.chosen(places.tolist())
+
+
+def _chosen(finished: _Finished, places: Sequence[int]) -> _Finished:
+    predicted = [finished.predicted[at] for at in places]
+    part = finished.part.chosen(places)
+    return _Finished(finished.labels, finished.ended[places], part, predicted)
 
 
 def _flat(predicted: Sequence[Any]) -> Sequence[Any]:

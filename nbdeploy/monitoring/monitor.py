@@ -11,7 +11,7 @@ from nbdeploy.monitoring.alert_verbs import AlertVerbs
 from nbdeploy.monitoring.drift_desk import DriftDesk, no_rows
 from nbdeploy.monitoring.drift_verbs import DriftVerbs
 from nbdeploy.monitoring.error_log import ErrorLog, RecordedError
-from nbdeploy.monitoring.ledger import ENTRY, TOGETHER, LabelValues, Ledger, labels_of
+from nbdeploy.monitoring.ledger import TOGETHER, USUAL_ENTRY, Ledger, labels_of
 from nbdeploy.monitoring.monitor_views import MonitorViews
 from nbdeploy.monitoring.observation import Observation
 from nbdeploy.monitoring.quality import QualityLog
@@ -87,8 +87,8 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
         self._error_log = ErrorLog(wall_clock=wall_clock)
         self._status_of = status_of
         self._merged: Snapshot | None = None
-        # One for all requests that are alike: a tuple of each would be looked at by the collector.
-        self._latest_labels: LabelValues = ("", None, "")
+        # The endpoint and the version of the latest usual request, and the list for those alike.
+        self._latest: tuple[str, str, list[Any] | None] = ("", "", None)
         self._attached: dict[str, Callable[[], Any]] = {}
         self.quality = QualityLog()
         """What is told of it once the truth about predictions comes."""
@@ -212,13 +212,18 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
             When it ended, by :meth:`clock`.
         """
         ended = self.clock()
-        pending = self._ledger.pending
-        labels = self._latest_labels
-        if labels[0] != endpoint or labels[1] != version:
-            labels = self._latest_labels = self._ledger.known((endpoint, version, "200"))
-        pending += (ended, ended - started, "ok", rows, labels, predicted)
-        if len(pending) >= TOGETHER * ENTRY or rows > 1:
-            self._ledger.count_if_many(rows)
+        latest = self._latest
+        if latest[0] != endpoint or latest[1] != version:
+            entries = self._ledger.usual((endpoint, version, "200"))
+            latest = self._latest = (endpoint, version, entries)
+        entries = latest[2]
+        if rows == 1 and entries is not None:
+            entries += (ended, started, predicted)
+            if len(entries) >= TOGETHER * USUAL_ENTRY:
+                self._ledger.count()
+        else:
+            labels = (endpoint, version, "200")
+            self._ledger.add(ended, ended - started, "ok", rows, labels, predicted)
         return ended
 
     def enter(self) -> None:
@@ -257,7 +262,7 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
             ``rows``, and ``shares`` of its labels or ``mean``, ``min``, ``max`` and ``histogram``
             of its numbers).
 
-            Of a sample, at most about 1,000 requests a second: ``stages`` (latencies of parse,
+            Of a sample, at most about 250 requests a second: ``stages`` (latencies of parse,
             queue, predict and encode). Of all calls of the model: ``batch_sizes``.
 
             Once the truth about predictions has come through ``/feedback``: ``quality``, by

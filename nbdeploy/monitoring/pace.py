@@ -10,7 +10,7 @@ __all__ = ["Pace"]
 
 _LOOK_AFTER = 512
 # Odd, so that callers who take turns are all seen.
-_ONE_OF = (1, 3, 7, 15, 31, 63)
+_ONE_OF = (1, 3, 7, 15, 31, 63, 127, 255)
 
 
 class Pace:
@@ -19,7 +19,7 @@ class Pace:
     Parameters
     ----------
     most
-        Looks a second, about; of so many requests that one in 63 is more, one in 63.
+        Looks a second, about; of so many requests that one in 255 is more, one in 255.
     clock
         Gives seconds that never go back.
 

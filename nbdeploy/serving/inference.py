@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Inference", "InferenceRequest", "Look", "Prediction", "check_method"]
 
 # More would be a look at a few milliseconds, and each would wait for it.
-_LOOKS_A_SECOND = 1_000
+_LOOKS_A_SECOND = 250
 
 
 class InferenceRequest(NamedTuple):
