@@ -1,7 +1,8 @@
 """Compare what it costs to read 1,000 rows with what it costs to predict them.
 
 Run it as ``python benchmarks/formats.py [--write]``: for each form of a body, the milliseconds to
-parse and validate it, next to the prediction of the same rows in the same run.
+parse and validate it, next to the prediction of the same rows in the same run: as the service makes
+it, and as the model itself does, called with the table.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from report import circumstances, number, table, write_section
 
 from nbdeploy.serving.protocols.native import decode
 from nbdeploy.serving.routing import Route, route_from_model
+from nbdeploy.serving.thread_settings import serving_thread
 
 _ROWS = 1000
 _ROTATIONS = 15
@@ -36,7 +38,8 @@ def main() -> None:
     for key in ("m2", "m3", "m4"):
         model, example = SUBJECTS[key].fit()
         route = route_from_model(model, example=example)
-        rows += [[key, *line] for line in measure(route, ask(key, _ROWS))]
+        with serving_thread():
+            rows += [[key, *line] for line in measure(route, ask(key, _ROWS))]
     head = [
         "model",
         "body",
@@ -44,7 +47,8 @@ def main() -> None:
         "parse, ms",
         "validate, ms",
         "predict, ms",
-        "reading / predicting",
+        "the model itself, ms",
+        "reading / model itself",
     ]
     text = "\n\n".join([circumstances("formats.py", "none: in one process"), table(head, rows)])
     print(text)
@@ -55,7 +59,8 @@ def main() -> None:
 def measure(route: Route, rows: list[Any]) -> list[list[str]]:
     """Read every form of the same rows in turn; medians over the rotations."""
     bodies = bodies_of(route, rows)
-    spent: dict[str, list[tuple[float, float, float]]] = {form: [] for form in bodies}
+    spent: dict[str, list[tuple[float, ...]]] = {form: [] for form in bodies}
+    table = route.signature.validate(rows)
     for _ in range(_ROTATIONS):
         for form, (kind, body) in bodies.items():
             parse, request = timed(
@@ -65,11 +70,13 @@ def measure(route: Route, rows: list[Any]) -> list[list[str]]:
                 lambda r=request: route.question("predict", r.inference.rows)
             )
             predict, _ = timed(question.run)
-            spent[form].append((parse, validate, predict))
+            itself, _ = timed(lambda: route.predictor.call("predict", table))
+            spent[form].append((parse, validate, predict, itself))
     lines = []
     for form, times in spent.items():
-        parse, validate, predict = (statistics.median(each) for each in zip(*times, strict=True))
-        cells = [parse * 1e3, validate * 1e3, predict * 1e3, (parse + validate) / predict]
+        each = [statistics.median(seconds) for seconds in zip(*times, strict=True)]
+        parse, validate, _, itself = each
+        cells = [*(1e3 * seconds for seconds in each), (parse + validate) / itself]
         lines.append([form, f"{len(bodies[form][1]) / 1024:.0f}", *map(number, cells)])
     return lines
 

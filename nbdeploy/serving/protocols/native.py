@@ -7,14 +7,13 @@ Content-Type rows may come as a table (CSV, npy, Arrow, Parquet), and by Accept 
 
 from __future__ import annotations
 
-import gc
 import json
 import math
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -23,6 +22,7 @@ from nbdeploy.exceptions import RequestError
 from nbdeploy.models.quick_rows import QUICK_ROWS
 from nbdeploy.models.signature import Signature
 from nbdeploy.serving.inference import InferenceRequest, Prediction
+from nbdeploy.serving.protocols.collector import uncollected
 from nbdeploy.serving.protocols.sizes import check_json_size
 from nbdeploy.serving.protocols.tables import TABLES, is_table, read_table, write_table
 
@@ -37,8 +37,6 @@ __all__ = [
     "seconds_of",
     "table_wanted",
 ]
-
-_Result = TypeVar("_Result")
 
 _LARGE = 4 * 1024
 _MANY = QUICK_ROWS + 1
@@ -170,7 +168,7 @@ def decode(
     check_json_size(body)
     if len(body) < _LARGE:
         return _from_document(method, parse_json(body))
-    return _uncollected(lambda: _packed(_from_document(method, parse_json(body)), signature))
+    return uncollected(lambda: _packed(_from_document(method, parse_json(body)), signature))
 
 
 def _packed(request: NativeRequest, signature: Callable[[], Signature] | None) -> NativeRequest:
@@ -234,9 +232,7 @@ def check_content_type(content_type: bytes) -> None:
 def parse_json(body: bytes) -> Any:
     """Parse JSON, and what Python writes beyond it: NaN, Infinity, lone surrogates."""
     try:
-        return (
-            orjson.loads(body) if len(body) < _LARGE else _uncollected(lambda: orjson.loads(body))
-        )
+        return orjson.loads(body) if len(body) < _LARGE else uncollected(lambda: orjson.loads(body))
     except orjson.JSONDecodeError as error:
         # Its words before and since version 3.13.
         if "ecursion limit" in error.msg or "depth limit" in error.msg:
@@ -249,17 +245,6 @@ def parse_json(body: bytes) -> Any:
             return json.loads(body, parse_int=_whole_number)
     message = f"The body is not JSON: {problem}."
     raise RequestError(message) from None
-
-
-def _uncollected(call: Callable[[], _Result]) -> _Result:
-    """Let thousands of lists come, and perhaps go, without a look for garbage among them."""
-    if not gc.isenabled():
-        return call()
-    gc.disable()
-    try:
-        return call()
-    finally:
-        gc.enable()
 
 
 def _whole_number(digits: str) -> int | float:

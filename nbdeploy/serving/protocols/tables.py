@@ -15,6 +15,8 @@ import pandas as pd
 
 from nbdeploy.exceptions import RequestError
 from nbdeploy.models.signature import Signature
+from nbdeploy.serving.protocols.collector import uncollected
+from nbdeploy.serving.protocols.number_lines import read_number_lines
 from nbdeploy.serving.protocols.sizes import check_csv_size
 from nbdeploy.serving.protocols.table_sizes import (
     arrow_stream,
@@ -31,6 +33,7 @@ __all__ = ["TABLES", "is_table", "read_table", "write_table"]
 MAX_CELLS = 50_000_000
 """Compressed columns can stand for far more cells than bytes; more than this is refused."""
 
+_NUMBER_KINDS = frozenset({"float", "int"})
 _TEXT_KINDS = frozenset({"string", "category", "datetime"})
 # What common writers of CSV put for a missing number; in a column of text, only nothing is missing.
 _NO_NUMBER = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
@@ -103,6 +106,9 @@ def _read_csv(body: bytes, signature: Signature) -> Any:
     fields = [field.strip() for field in next(csv.reader([first]), [])]
     names = signature.names
     has_header = signature.kind != "values" and _is_header(fields, signature)
+    rows = _read_numbers(body, fields, signature, has_header=has_header)
+    if rows is not None:
+        return rows
     text = {column.name for column in signature.columns if column.kind in _TEXT_KINDS}
     columns = fields if has_header else [*names, *map(str, range(len(names), len(fields)))]
     frame = pd.read_csv(
@@ -126,6 +132,20 @@ def _read_csv(body: bytes, signature: Signature) -> Any:
         raise RequestError(message, status=422)
     is_plain = signature.kind == "array" and not has_header
     return frame.to_numpy() if is_plain else frame
+
+
+def _read_numbers(body: bytes, fields: list[str], signature: Signature, *, has_header: bool) -> Any:
+    """Read CSV of a model that takes numbers alone, if it holds nothing else."""
+    is_in_order = not has_header or tuple(fields) == signature.names
+    if not is_in_order or not _NUMBER_KINDS.issuperset(column.kind for column in signature.columns):
+        return None
+    lines = body.partition(b"\n")[2] if has_header else body
+    return uncollected(lambda: _packed_numbers(lines, signature))
+
+
+def _packed_numbers(lines: bytes, signature: Signature) -> Any:
+    rows = read_number_lines(lines, signature.width)
+    return None if rows is None else signature.packed(rows)
 
 
 def _is_header(fields: list[str], signature: Signature) -> bool:
