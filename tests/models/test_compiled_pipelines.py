@@ -256,8 +256,8 @@ def test_all_rows_of_the_data_are_answered(name):
 @pytest.mark.parametrize("name", FRAMES)
 def test_many_rows_are_read_as_few_are(name):
     _, _, compiled, X = fitted(name)
-    few = [compiled.reader.read(cells(X[place : place + 1])) for place in range(40)]
-    many = compiled.reader.read(cells(X[:40]))
+    few = [compiled.reader.read(cells(X[place : place + 1])) for place in range(100)]
+    many = compiled.reader.read(cells(X[:100]))
 
     if isinstance(many, np.ndarray):
         np.testing.assert_array_equal(np.concatenate(few), many)
@@ -343,7 +343,7 @@ def test_text_where_a_number_belongs_is_left_to_the_model():
     (row,) = cells(X[:1])
 
     assert compiled.call("predict", [["39.1", *row[1:]]]) is None
-    assert compiled.call("predict", [row] * 20 + [["39.1", *row[1:]]]) is None
+    assert compiled.call("predict", [row] * 80 + [["39.1", *row[1:]]]) is None
 
 
 ARRAYS = {

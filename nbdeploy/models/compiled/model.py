@@ -110,6 +110,11 @@ class CompiledModel:
         """Above so many rows the plain model is faster."""
         return min(self.reader.limit, self.head.limit)
 
+    @property
+    def turn(self) -> int:
+        """Above so many rows they are answered another way, to be verified too."""
+        return max(self.reader.turn, self.head.turn)
+
     def call(self, method: str, rows: Any) -> npt.NDArray[Any] | None:
         """Answer rows as the model would, or leave them to it.
 

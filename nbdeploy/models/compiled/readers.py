@@ -36,7 +36,7 @@ Rows: TypeAlias = "Matrix | Sequence[Sequence[Any]]"
 
 _MOST_ROWS_AT_ONCE = 1_000_000
 _MOST_ROWS_BY_CELL = 2_000
-_FEW_ROWS = 16
+_FEW_ROWS = 64
 
 
 class SparseRows(NamedTuple):
@@ -52,6 +52,8 @@ class Reader(Protocol):
 
     limit: int
     """Above so many rows, whole columns in scikit-learn are faster."""
+    turn: int
+    """Above so many rows they are read another way, which is to be verified too."""
 
     def read(self, rows: Any) -> Any:
         """Return the features of rows."""
@@ -96,6 +98,7 @@ class MatrixReader:
     """
 
     limit = _MOST_ROWS_AT_ONCE
+    turn = 0
 
     def __init__(self, table: Table, *, width: int) -> None:
         numbers = [feature for feature in table.features if isinstance(feature, Number)]
@@ -158,6 +161,7 @@ class CellReader:
     """
 
     limit = _MOST_ROWS_AT_ONCE
+    turn = _FEW_ROWS
 
     def __init__(self, table: Table) -> None:
         self.numbers = _numbers(table)
@@ -169,7 +173,7 @@ class CellReader:
         """Return an array of shape ``[n, features]``."""
         if isinstance(rows, np.ndarray):
             rows = rows.tolist()
-        if len(rows) > _FEW_ROWS:
+        if len(rows) > self.turn:
             return self._by_column.read(rows)
         features = self.defaults.copy() if len(rows) == 1 else self.defaults.repeat(len(rows), 0)
         for values, row in zip(features, rows, strict=True):
@@ -191,6 +195,7 @@ class SparseReader:
     """
 
     limit = _MOST_ROWS_BY_CELL
+    turn = 0
 
     def __init__(self, table: Table) -> None:
         self.numbers = _numbers(table)

@@ -101,7 +101,7 @@ def _compare(
     except Exception as error:  # noqa: BLE001 -- a model may refuse rows with any error
         return f"the model refuses a row that it answers ({error!r:.200})"
     difference = _explain(np.concatenate(answers), expected, "row by row")
-    for times in _batches(len(answered), compiled.head.turn):
+    for times in _batches(len(answered), compiled.turn):
         together = compiled.call(method, _given(signature, answered * times))
         if difference is None and together is not None:
             difference = _explain(together, np.concatenate([expected] * times), "in one batch")
