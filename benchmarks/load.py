@@ -185,6 +185,9 @@ async def _paced(port: int, asks: Sequence[Ask], per_second: float, seconds: flo
     async def caller() -> None:
         nonlocal failed
         sent = time.perf_counter()
+        # Servers hang up on connections that nobody used for a while.
+        while idle and idle[-1].transport.is_closing():
+            idle.pop()
         connection = idle.pop() if idle else await _Connection.to(port)
         status = await asyncio.wait_for(connection.ask(next(requests)), _PATIENCE)
         latencies.append(time.perf_counter() - sent)

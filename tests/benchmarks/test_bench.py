@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import subprocess
@@ -104,3 +105,22 @@ def test_the_other_benchmarks_run(script):
     result = run(f"benchmarks/{script}.py", timeout=240)
     assert result.returncode == 0, result.stderr[-2000:]
     assert "| m2 |" in result.stdout
+
+
+def test_a_connection_that_the_server_closed_is_not_asked_again(load):
+    load_module, ask = load("load"), load("servers").Ask("/predict", b"{}")
+
+    async def answer_once(reader, writer):
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        writer.close()
+
+    async def answers():
+        async with await asyncio.start_server(answer_once, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            return await asyncio.to_thread(
+                load_module.paced, port, [ask], per_second=50, seconds=0.2
+            )
+
+    answered = asyncio.run(answers())
+    assert (answered.requests, answered.failed) == (10, 0)
