@@ -121,13 +121,19 @@ class MicroBatcher:
             return work.run()
         return self._costs.timed(work)
 
-    def answer_together(self, works: Sequence[Work]) -> list[list[Any] | BaseException | None]:
+    def answer_together(
+        self,
+        works: Sequence[Work],
+        on_answers: Callable[[Sequence[Any], list[Any]], object] = lambda *_: None,
+    ) -> list[list[Any] | BaseException | None]:
         """Answer work that came at the same time, where that costs less than to wait.
 
         Parameters
         ----------
         works
             Those of the same key that can be joined share a call.
+        on_answers
+            Told the work that shared a call and the answers to all its rows, before anybody else.
 
         Returns
         -------
@@ -152,6 +158,8 @@ class MicroBatcher:
                     own, error = outcome_of(self._costs.timed, work)
                     outcomes[place] = error if own is None else own
                 continue
+            if answers is not None:
+                on_answers(together, answers)
             at = 0
             for place, work in zip(places, together, strict=True):
                 outcomes[place] = answers[at : at + work.size] if answers is not None else error

@@ -105,7 +105,9 @@ class DirectLane:
         finally:
             self._batcher.is_gathering = False
         if gathered:
-            outcomes = self._batcher.answer_together([work for _, _, work in gathered])
+            outcomes = self._batcher.answer_together(
+                [work for _, _, work in gathered], self._lane.inference.count_together
+            )
             for (connection, coroutine, _), outcome in zip(gathered, outcomes, strict=True):
                 answers.append((connection, _resume(coroutine, outcome)))
         # All are written at the end: a client that is woken up takes time from the next answer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbdeploy.exceptions import RequestError, StoppedError
@@ -140,8 +141,8 @@ class Inference:
             question = route.question(method, request.rows)
             if looks:
                 parsed = monitor.clock()
-                kept = None if route.drift is None else route.drift.keep(question.rows)
-            answering = self._answer(question, request.within)
+                kept = _rows_for_drift(question)
+            answering = self._answer(question, request.within, started)
             if self.request_log is not None:
                 answering = self.request_log.follow(answering, question, started)
             output = await answering
@@ -150,34 +151,54 @@ class Inference:
                 self.request_log.refused(route, method, started, error)
             with monitor.observe(method, version=route.version, started=started):
                 raise
-        size = question.size
-        is_plain = size == 1 and type(output[0]) is not list
-        predicted = (output[0] if is_plain else output) if method == "predict" else None
         version = route.version
-        ended = monitor.answered(
-            method, started=started, rows=size, version=version, predicted=predicted
-        )
+        if not question.is_counted:
+            self._count(question, output, started)
         if not looks:
             return Prediction(output, version)
-        if kept is not None and route.drift is not None:
-            route.drift.add(kept, output if method == "predict" else None)
-        look = self._looked(started, parsed, ended, question.seconds_of_call)
+        _tell_drift(question, kept, output)
+        look = self._looked(started, parsed, question.seconds_of_call)
         return Prediction(output, version, look=look)
 
-    def _looked(self, started: float, parsed: float, ended: float, call: float | None) -> Look:
+    def _count(self, question: Question, output: list[Any], started: float) -> None:
+        method, size = question.method, question.size
+        is_plain = size == 1 and type(output[0]) is not list
+        predicted = (output[0] if is_plain else output) if method == "predict" else None
+        version = question.route.version
+        self.monitor.answered(
+            method, started=started, rows=size, version=version, predicted=predicted
+        )
+
+    def count_together(self, questions: Sequence[Question], answers: list[Any]) -> None:
+        """Count requests of one row each that shared a call; others are counted one by one."""
+        first = questions[0]
+        if len(answers) != len(questions):
+            return
+        is_told = first.method == "predict" and type(answers[0]) is not list
+        self.monitor.answered_together(
+            first.method,
+            started=[question.started for question in questions],
+            version=first.route.version,
+            predicted=answers if is_told else None,
+        )
+        for question in questions:
+            question.is_counted = True
+
+    def _looked(self, started: float, parsed: float, call: float | None) -> Look:
         """Tell the stages of a request; a call that nobody measured was made at once."""
         self.pace.took()
-        waited = ended - parsed
+        waited = self.monitor.clock() - parsed
         predict = waited if call is None else min(call, waited)
         self.monitor.details.add_stages(
             parse=parsed - started, queue=waited - predict, predict=predict
         )
         return Look(self.monitor, self.monitor.clock())
 
-    async def _answer(self, question: Question, within: float | None) -> list[Any]:
+    async def _answer(self, question: Question, within: float | None, started: float) -> list[Any]:
         """Answer at once what costs less than to wait; queue up with the rest."""
         batcher = self.batcher
         if batcher.is_gathering:
+            question.started = started
             output = await gathered(question)
         else:
             output = batcher.answer_at_once(question)
@@ -188,6 +209,17 @@ class Inference:
             finally:
                 self.monitor.leave()
         return output
+
+
+def _rows_for_drift(question: Question) -> Any:
+    drift = question.route.drift
+    return None if drift is None else drift.keep(question.rows)
+
+
+def _tell_drift(question: Question, kept: Any, output: list[Any]) -> None:
+    drift = question.route.drift
+    if drift is not None:
+        drift.add(kept, output if question.method == "predict" else None)
 
 
 def check_method(method: str, route: Route) -> None:

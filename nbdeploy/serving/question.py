@@ -32,7 +32,17 @@ class Question:
         What the rows of others must be like to be joined with these; ``None`` joins none.
     """
 
-    __slots__ = ("can_join", "key", "method", "route", "rows", "seconds_of_call", "size")
+    __slots__ = (
+        "can_join",
+        "is_counted",
+        "key",
+        "method",
+        "route",
+        "rows",
+        "seconds_of_call",
+        "size",
+        "started",
+    )
 
     def __init__(self, route: Route, method: str, rows: Any, *, form: Hashable) -> None:
         self.route = route
@@ -42,6 +52,10 @@ class Question:
         self.can_join = form is not None
         self.key = (route, method, form)
         self.seconds_of_call: float | None = None
+        self.started = 0.0
+        """When its request came, where it is answered together with others."""
+        self.is_counted = False
+        """Whether the monitor knows already that it was answered."""
 
     @property
     def expected_seconds(self) -> float:
