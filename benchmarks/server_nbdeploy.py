@@ -84,7 +84,7 @@ def leave_out_the_monitor() -> None:
 
     silent = Silent()
     ModelMonitor.observe = lambda *_, **__: silent  # type: ignore[method-assign]
-    Inference.count_together = Inference._count = lambda *_: None  # type: ignore[assignment,method-assign]  # noqa: SLF001 -- the one place that counts answers
+    Inference.count_together = Inference._count = lambda *_: 0.0  # type: ignore[assignment,method-assign]  # noqa: SLF001 -- the one place that counts answers
     DetailsLog.add_batch = lambda *_: None  # type: ignore[method-assign]
     Pace.takes = property(lambda _: lambda: False, lambda *_: None)  # type: ignore[assignment]
     ModelMonitor.enter = ModelMonitor.leave = lambda _: None  # type: ignore[assignment,method-assign]

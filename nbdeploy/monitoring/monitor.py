@@ -189,7 +189,7 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
 
     def answered(
         self, endpoint: str, *, started: float, rows: int, version: str, predicted: Any = None
-    ) -> None:
+    ) -> float:
         """Count one request that was answered with status 200 just now.
 
         The same as an observation without a failure, at a fraction of its price.
@@ -206,6 +206,11 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
             The version that answered.
         predicted
             The predictions: the value of one row, or the list of several.
+
+        Returns
+        -------
+        float
+            When it ended, by :meth:`clock`.
         """
         ended = self.clock()
         entries = self._usual(endpoint, version)
@@ -216,6 +221,7 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
         else:
             labels = (endpoint, version, "200")
             self._ledger.add(ended, ended - started, "ok", rows, labels, predicted)
+        return ended
 
     def answered_together(
         self,
@@ -224,7 +230,7 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
         started: Sequence[float],
         version: str,
         predicted: Sequence[Any] | None = None,
-    ) -> None:
+    ) -> float:
         """Count requests of one row each that were answered with status 200 just now.
 
         The same as :meth:`answered` for each, with one look at the clock.
@@ -239,6 +245,11 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
             The version that answered.
         predicted
             What was predicted for each.
+
+        Returns
+        -------
+        float
+            When they ended, by :meth:`clock`.
         """
         ended = self.clock()
         told = repeat(None) if predicted is None else predicted
@@ -249,10 +260,11 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
             entries += lot
             if len(entries) >= TOGETHER * USUAL_ENTRY:
                 self._ledger.count()
-            return
+            return ended
         labels = (endpoint, version, "200")
         for began, each in zip(started, told, strict=False):
             self._ledger.add(ended, ended - began, "ok", 1, labels, each)
+        return ended
 
     def _usual(self, endpoint: str, version: str) -> list[Any] | None:
         latest = self._latest

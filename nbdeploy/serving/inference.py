@@ -152,20 +152,20 @@ class Inference:
             with monitor.observe(method, version=route.version, started=started):
                 raise
         version = route.version
-        if not question.is_counted:
-            self._count(question, output, started)
+        if question.ended is None:
+            question.ended = self._count(question, output, started)
         if not looks:
             return Prediction(output, version)
         _tell_drift(question, kept, output)
-        look = self._looked(started, parsed, question.seconds_of_call)
+        look = self._looked(started, parsed, question.ended, question.seconds_of_call)
         return Prediction(output, version, look=look)
 
-    def _count(self, question: Question, output: list[Any], started: float) -> None:
+    def _count(self, question: Question, output: list[Any], started: float) -> float:
         method, size = question.method, question.size
         is_plain = size == 1 and type(output[0]) is not list
         predicted = (output[0] if is_plain else output) if method == "predict" else None
         version = question.route.version
-        self.monitor.answered(
+        return self.monitor.answered(
             method, started=started, rows=size, version=version, predicted=predicted
         )
 
@@ -175,19 +175,19 @@ class Inference:
         if len(answers) != len(questions):
             return
         is_told = first.method == "predict" and type(answers[0]) is not list
-        self.monitor.answered_together(
+        ended = self.monitor.answered_together(
             first.method,
             started=[question.started for question in questions],
             version=first.route.version,
             predicted=answers if is_told else None,
         )
         for question in questions:
-            question.is_counted = True
+            question.ended = ended
 
-    def _looked(self, started: float, parsed: float, call: float | None) -> Look:
+    def _looked(self, started: float, parsed: float, ended: float, call: float | None) -> Look:
         """Tell the stages of a request; a call that nobody measured was made at once."""
         self.pace.took()
-        waited = self.monitor.clock() - parsed
+        waited = ended - parsed
         predict = waited if call is None else min(call, waited)
         self.monitor.details.add_stages(
             parse=parsed - started, queue=waited - predict, predict=predict

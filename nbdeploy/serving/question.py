@@ -34,7 +34,7 @@ class Question:
 
     __slots__ = (
         "can_join",
-        "is_counted",
+        "ended",
         "key",
         "method",
         "route",
@@ -54,8 +54,8 @@ class Question:
         self.seconds_of_call: float | None = None
         self.started = 0.0
         """When its request came, where it is answered together with others."""
-        self.is_counted = False
-        """Whether the monitor knows already that it was answered."""
+        self.ended: float | None = None
+        """When the monitor counted its answer."""
 
     @property
     def expected_seconds(self) -> float:
