@@ -3,7 +3,8 @@
 python benchmarks/monitor_cost.py [--write]
 
 A service with a monitor and one without are asked in turns: with, without, without, with. So
-neither always follows the other, and a machine that slows down slows both.
+neither always follows the other, and a machine that slows down slows both. Both are started anew
+several times: where a process lies in memory decides as much as the monitor does.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from servers import TOKEN, Ask
 
 _SERVER = Path(__file__).parent / "server_nbdeploy.py"
 _SUBJECTS = {"nothing": "a model that does nothing", "m1": "m1: LogisticRegression, iris"}
-_TURNS, _SECONDS, _CONNECTIONS, _ROWS = 12, 1, 64, 64
+_STARTS, _TURNS, _SECONDS, _CONNECTIONS, _ROWS = 7, 2, 1, 64, 64
 _PATIENCE = 60.0
 _GOAL = 0.95
 
@@ -37,12 +38,12 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", action="store_true", help="into README.md")
-    parser.add_argument("--turns", type=int, default=_TURNS)
+    parser.add_argument("--starts", type=int, default=_STARTS)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         write_models(Path(folder), ["m1"])
         lines = [
-            line(title, measure(key, Path(folder), options.turns))
+            line(title, measure(key, Path(folder), options.starts))
             for key, title in _SUBJECTS.items()
         ]
     head = (
@@ -74,17 +75,22 @@ def line(title: str, turns: Sequence[Turn]) -> tuple[str, ...]:
     )
 
 
-def measure(key: str, folder: Path, turns: int) -> list[Turn]:
-    """Let both take turns."""
+def measure(key: str, folder: Path, starts: int) -> list[Turn]:
+    """Start both as often as that, and let them take turns."""
     model = key if key == "nothing" else str(folder / f"{key}.joblib")
     rows = ask("m1", _ROWS)
     asks = [Ask("/predict", orjson.dumps({"features": row})) for row in rows]
+    return [turn for _ in range(starts) for turn in measure_once(model, asks)]
+
+
+def measure_once(model: str, asks: Sequence[Ask]) -> list[Turn]:
+    """Start both, let them take turns, end them."""
     services = [Service(model), Service(model, "--without-monitor")]
     try:
         for service in services:
             service.wait()
             service.asked(asks)
-        return [take_turns(*services, asks) for _ in range(turns)]
+        return [take_turns(*services, asks) for _ in range(_TURNS)]
     finally:
         for service in services:
             service.kill()

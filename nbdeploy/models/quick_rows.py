@@ -27,6 +27,7 @@ QUICK_ROWS = 64
 _EXACT = 2**53
 _FLOATS = frozenset({float, int})
 _ROWS = frozenset({list, dict})
+_CONTAINERS = frozenset({list, tuple})
 _Rules: TypeAlias = dict[type, Callable[[Any], bool]]
 _Check: TypeAlias = Callable[[Sequence[Any]], bool]
 
@@ -90,10 +91,12 @@ class QuickRows:
     def _take_many(self, table: RawTable) -> list[Sequence[Any]] | None:
         if table.count > self._most_rows or not (table.rows or table.columns):
             return None
+        # Of an array only itself: what a mask hides is not for this look to decide.
         columns = [
-            cells.tolist() if isinstance(cells, np.ndarray) else cells
-            for cells in table.by_column()
+            cells.tolist() if type(cells) is np.ndarray else cells for cells in table.by_column()
         ]
+        if not _CONTAINERS.issuperset(map(type, columns)):
+            return None
         if not all(check(cells) for check, cells in zip(self._checks, columns, strict=True)):
             return None
         return list(table.rows) or list(zip(*columns, strict=True))
@@ -152,7 +155,7 @@ def _pass_at_the_ends(rules: _Rules, cells: Sequence[Any]) -> bool:
 
 
 def _are_finite(rules: _Rules, cells: Sequence[Any]) -> bool:
-    # NaN and infinity make the sum so. Of floats beyond 2**53 nobody knows here that they are none.
+    # NaN and infinity make the sum so. What is beyond 2**53 may be a whole number that no float holds.
     return _pass_at_the_ends(rules, cells) and isfinite(sum(cells))
 
 

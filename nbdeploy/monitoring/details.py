@@ -151,7 +151,7 @@ class DetailsLog:
         """Forget everything."""
         with self._lock:
             self._stages: dict[str, LatencyHistogram] = {}
-            self._seconds: dict[str, list[float]] = {stage: [] for stage in STAGES}
+            self._seconds: dict[str, list[float]] = {}
             self._batches: dict[int, int] = {}
             self._batch_rows = 0
             self._rejected: Counter[str] = Counter()
@@ -160,16 +160,16 @@ class DetailsLog:
 
     def add_stages(self, **seconds: float) -> None:
         """Count the seconds that stages of one request took."""
-        waiting = self._seconds
         for stage, each in seconds.items():
+            waiting = self._seconds.setdefault(stage, [])
             # To append is one step, and needs no lock.
-            waiting[stage].append(each)
-            if len(waiting[stage]) >= _TOGETHER:
+            waiting.append(each)
+            if len(waiting) >= _TOGETHER:
                 with self._lock:
                     self._count_stages()
 
     def _count_stages(self) -> None:
-        for stage, waiting in self._seconds.items():
+        for stage, waiting in list(self._seconds.items()):
             size = len(waiting)
             if size:
                 seconds = np.maximum(waiting[:size], 0.0)

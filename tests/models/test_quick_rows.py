@@ -92,6 +92,13 @@ def test_columns_may_be_arrays():
     assert QuickRows(SIGNATURE, most_rows=MANY).take(table) == [tuple(PLAIN.values())] * MANY
 
 
+@pytest.mark.parametrize("cells", [pd.Series([1.5] * MANY), np.ma.masked_equal([1.5] * MANY, 0)])
+def test_other_containers_are_left_to_the_closer_look(cells):
+    quick = QuickRows(SIGNATURE, most_rows=MANY)
+
+    assert quick.take(columns() | {"weight": cells}) is None
+
+
 def test_numbers_alone_are_left_to_what_makes_one_array_of_them():
     signature = Signature.learn(example=FRAME[["size", "weight"]])
 

@@ -15,7 +15,6 @@ Pairs: TypeAlias = tuple[tuple[int, float], ...]
 """The features of one category that are not at their default: places and values."""
 
 _Entry = TypeVar("_Entry")
-_Other = TypeVar("_Other")
 
 
 class Lookup(dict[Any, _Entry], Generic[_Entry]):
@@ -83,7 +82,7 @@ def _lookup(domain: Domain, coded: list[tuple[int, Code]]) -> Lookup[Pairs]:
     )
 
 
-def numbered(lookup: Lookup[_Other]) -> tuple[Lookup[int], list[_Other]]:
+def numbered(lookup: Lookup[_Entry]) -> tuple[Lookup[int], list[_Entry]]:
     """Return the same lookup with a number in the place of each entry, and the entries.
 
     Examples
@@ -93,14 +92,15 @@ def numbered(lookup: Lookup[_Other]) -> tuple[Lookup[int], list[_Other]]:
     >>> [entries[numbers[cell]] for cell in ("a", "b", "c")]
     [((0, 1.0),), (), ()]
     """
-    entries: list[_Other] = []
-    numbers: dict[_Other, int] = {}
+    entries: list[_Entry] = []
+    # By identity: 0.0 and -0.0 are equal, and not the same.
+    numbers: dict[int, int] = {}
 
-    def number_of(entry: _Other) -> int:
-        if entry not in numbers:
-            numbers[entry] = len(entries)
+    def number_of(entry: _Entry) -> int:
+        if id(entry) not in numbers:
+            numbers[id(entry)] = len(entries)
             entries.append(entry)
-        return numbers[entry]
+        return numbers[id(entry)]
 
     others = [
         None if entry is None else number_of(entry) for entry in (lookup.missing, lookup.unknown)

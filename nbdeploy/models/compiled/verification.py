@@ -101,16 +101,18 @@ def _compare(
     except Exception as error:  # noqa: BLE001 -- a model may refuse rows with any error
         return f"the model refuses a row that it answers ({error!r:.200})"
     difference = _explain(np.concatenate(answers), expected, "row by row")
-    for times in _batches(len(answered), compiled.turn):
-        together = compiled.call(method, _given(signature, answered * times))
+    for count in _batch_sizes(len(answered), compiled.turn):
+        times = count // len(answered) + 1
+        together = compiled.call(method, _given(signature, (answered * times)[:count]))
         if difference is None and together is not None:
-            difference = _explain(together, np.concatenate([expected] * times), "in one batch")
+            wanted = np.concatenate([expected] * times)[:count]
+            difference = _explain(together, wanted, "in one batch")
     return difference
 
 
-def _batches(rows: int, turn: int) -> set[int]:
-    """Tell how often the rows are repeated, so that batches below and above a turn are tried."""
-    return {1, turn // rows + 1}
+def _batch_sizes(rows: int, turn: int) -> list[int]:
+    """Tell how many rows are tried at once, below a turn and above it."""
+    return [min(rows, turn or rows), max(rows, turn + 1)]
 
 
 def _given(signature: Signature, rows: list[Any]) -> Any:
