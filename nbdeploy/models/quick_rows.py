@@ -155,7 +155,7 @@ def _pass_at_the_ends(rules: _Rules, cells: Sequence[Any]) -> bool:
 
 
 def _are_finite(rules: _Rules, cells: Sequence[Any]) -> bool:
-    # NaN and infinity make the sum so. What is beyond 2**53 may be a whole number that no float holds.
+    # NaN and infinity make the sum so; beyond 2**53 there are whole numbers that no float holds.
     return _pass_at_the_ends(rules, cells) and isfinite(sum(cells))
 
 
