@@ -9,39 +9,40 @@ from typing import Self
 __all__ = ["ClosesOnExit", "StopsOnExit"]
 
 
-class StopsOnExit(ABC):
+class _EndsOnExit(ABC):
+    @abstractmethod
+    def _end(self) -> object:
+        """End it, by the name that it has for that."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end()
+
+
+class StopsOnExit(_EndsOnExit):
     """Stops at the end of a ``with`` block."""
 
     @abstractmethod
     def stop(self) -> object:
         """End it; again does nothing."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
+    def _end(self) -> object:
+        return self.stop()
 
 
-class ClosesOnExit(ABC):
+class ClosesOnExit(_EndsOnExit):
     """Closes at the end of a ``with`` block."""
 
     @abstractmethod
     def close(self) -> object:
         """End it; again does nothing."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+    def _end(self) -> object:
+        return self.close()

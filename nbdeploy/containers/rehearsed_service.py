@@ -9,13 +9,13 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psutil
 
 from nbdeploy.client import Client
 from nbdeploy.exceptions import ContainerError
+from nbdeploy.with_blocks import ClosesOnExit
 
 __all__ = ["RehearsedService"]
 
@@ -34,7 +34,7 @@ route.answer(method, route.signature.validate(json.load(sys.stdin)["features"]))
 """
 
 
-class RehearsedService:
+class RehearsedService(ClosesOnExit):
     """A process that serves a model from a bundle.
 
     Parameters
@@ -133,15 +133,8 @@ class RehearsedService:
             return ""
         return done.stderr.decode(errors="replace") if done.returncode else ""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the process and what is connected to it."""
         if self.client is not None:
             self.client.close()
         self._process.terminate()

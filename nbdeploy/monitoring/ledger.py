@@ -154,6 +154,7 @@ class Ledger:
         predicted: Any = None,
     ) -> None:
         """Count a request that has ended."""
+        # The labels of before, where they are equal: one object for all.
         self._pending += (ended, latency, outcome, rows, self._known.get(labels, labels), predicted)
         if len(self._pending) >= TOGETHER * _ENTRY or rows > _MANY_ROWS:
             self.count()

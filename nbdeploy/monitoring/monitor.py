@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from itertools import chain, repeat
 from typing import Any
 
 from nbdeploy.monitoring.alert_verbs import AlertVerbs
+from nbdeploy.monitoring.answer_verbs import AnswerVerbs
 from nbdeploy.monitoring.drift_desk import DriftDesk, no_rows
 from nbdeploy.monitoring.drift_verbs import DriftVerbs
 from nbdeploy.monitoring.error_log import ErrorLog, RecordedError
-from nbdeploy.monitoring.ledger import TOGETHER, USUAL_ENTRY, Ledger, labels_of
+from nbdeploy.monitoring.ledger import Ledger, labels_of
 from nbdeploy.monitoring.monitor_views import MonitorViews
 from nbdeploy.monitoring.observation import Observation
 from nbdeploy.monitoring.quality import QualityLog
@@ -27,7 +27,7 @@ _LONGEST = 1e9
 _LONGEST_WINDOW = 3600
 
 
-class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
+class ModelMonitor(AnswerVerbs, DriftVerbs, AlertVerbs, MonitorViews):
     """Counts predictions, their latencies and their errors.
 
     The summary of :meth:`get_statistics` is taken over one window: the last ``window_size``
@@ -88,8 +88,6 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
         self._error_log = ErrorLog(wall_clock=wall_clock)
         self._status_of = status_of
         self._merged: Snapshot | None = None
-        # The endpoint and the version of the latest usual request, and the list for those alike.
-        self._latest: tuple[str, str, list[Any] | None] = ("", "", None)
         self._attached: dict[str, Callable[[], Any]] = {}
         self.quality = QualityLog()
         """What is told of it once the truth about predictions comes."""
@@ -186,100 +184,6 @@ class ModelMonitor(DriftVerbs, AlertVerbs, MonitorViews):
         return Observation(
             self._ledger, self._error_log, self._status_of, endpoint, version, started
         )
-
-    def answered(
-        self, endpoint: str, *, started: float, rows: int, version: str, predicted: Any = None
-    ) -> float:
-        """Count one request that was answered with status 200 just now.
-
-        The same as an observation without a failure, at a fraction of its price.
-
-        Parameters
-        ----------
-        endpoint
-            The method that was called.
-        started
-            What :meth:`clock` said when the request began.
-        rows
-            Rows that were predicted.
-        version
-            The version that answered.
-        predicted
-            The predictions: the value of one row, or the list of several.
-
-        Returns
-        -------
-        float
-            When it ended, by :meth:`clock`.
-        """
-        ended = self.clock()
-        entries = self._usual(endpoint, version)
-        if rows == 1 and entries is not None:
-            entries += (ended, started, predicted)
-            if len(entries) >= TOGETHER * USUAL_ENTRY:
-                self._ledger.count()
-        else:
-            labels = (endpoint, version, "200")
-            self._ledger.add(ended, ended - started, "ok", rows, labels, predicted)
-        return ended
-
-    def answered_together(
-        self,
-        endpoint: str,
-        *,
-        started: Sequence[float],
-        version: str,
-        predicted: Sequence[Any] | None = None,
-    ) -> float:
-        """Count requests of one row each that were answered with status 200 just now.
-
-        The same as :meth:`answered` for each, with one look at the clock.
-
-        Parameters
-        ----------
-        endpoint
-            The method that was called.
-        started
-            What :meth:`clock` said when each began.
-        version
-            The version that answered.
-        predicted
-            What was predicted for each.
-
-        Returns
-        -------
-        float
-            When they ended, by :meth:`clock`.
-        """
-        ended = self.clock()
-        told = repeat(None) if predicted is None else predicted
-        entries = self._usual(endpoint, version)
-        if entries is not None:
-            lot = list(chain.from_iterable(zip(repeat(ended), started, told, strict=False)))
-            # One step: another thread may count in between, and takes whole entries only.
-            entries += lot
-            if len(entries) >= TOGETHER * USUAL_ENTRY:
-                self._ledger.count()
-            return ended
-        labels = (endpoint, version, "200")
-        for began, each in zip(started, told, strict=False):
-            self._ledger.add(ended, ended - began, "ok", 1, labels, each)
-        return ended
-
-    def _usual(self, endpoint: str, version: str) -> list[Any] | None:
-        latest = self._latest
-        if latest[0] != endpoint or latest[1] != version:
-            entries = self._ledger.usual((endpoint, version, "200"))
-            latest = self._latest = (endpoint, version, entries)
-        return latest[2]
-
-    def enter(self) -> None:
-        """Count a request as in flight until :meth:`leave`: one that waits for its answer."""
-        self._ledger.enter()
-
-    def leave(self) -> None:
-        """Take back :meth:`enter`."""
-        self._ledger.leave()
 
     def get_statistics(self, *, window_seconds: float | None = None) -> dict[str, Any]:
         """Summarize what was logged, in plain values that JSON can hold.

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nbdeploy.models.compiled.features import Number, Table
-from nbdeploy.models.compiled.lookups import Lookup, Pairs, lookups_of, numbered
+from nbdeploy.models.compiled.lookups import Lookup, Pairs, numbered
 from nbdeploy.models.compiled.outcomes import Unanswerable
 
 __all__ = ["ColumnReader"]
@@ -25,18 +25,22 @@ class ColumnReader:
     ----------
     table
         The features, all of them numbers or codes.
+    lookups
+        What categories become, each with the place of its cell in the row.
+    defaults
+        The features of a row without any, shape ``[1, features]``.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(
+        self, table: Table, lookups: Sequence[tuple[int, Lookup[Pairs]]], defaults: _Array
+    ) -> None:
         self._numbers = [
             (slot, feature)
             for slot, feature in enumerate(table.features)
             if isinstance(feature, Number)
         ]
-        self._codes = [_Codes(place, lookup) for place, lookup in lookups_of(table)]
-        self._defaults = np.array(
-            [[getattr(feature, "default", 0.0) for feature in table.features]]
-        )
+        self._codes = [_Codes(place, lookup) for place, lookup in lookups]
+        self._defaults = defaults
 
     def read(self, rows: Sequence[Sequence[Any]]) -> _Array:
         """Return an array of shape ``[n, features]``.

@@ -167,7 +167,7 @@ class CellReader:
         self.numbers = _numbers(table)
         self.lookups = lookups_of(table)
         self.defaults = np.array([_defaults(table)])
-        self._by_column = ColumnReader(table)
+        self._by_column = ColumnReader(table, self.lookups, self.defaults)
 
     def read(self, rows: Any) -> Matrix:
         """Return an array of shape ``[n, features]``."""

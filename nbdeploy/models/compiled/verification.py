@@ -110,9 +110,9 @@ def _compare(
     return difference
 
 
-def _batch_sizes(rows: int, turn: int) -> list[int]:
+def _batch_sizes(rows: int, turn: int) -> set[int]:
     """Tell how many rows are tried at once, below a turn and above it."""
-    return [min(rows, turn or rows), max(rows, turn + 1)]
+    return {min(rows, turn or rows), max(rows, turn + 1)}
 
 
 def _given(signature: Signature, rows: list[Any]) -> Any:
