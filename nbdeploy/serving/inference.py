@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Inference", "InferenceRequest", "Look", "Prediction", "check_method"]
 
-# More would be a look at a few milliseconds, and each would wait for it.
+# Enough for quantiles, and four seconds to fill the window of drift; each request that is looked at
+# waits for it.
 _LOOKS_A_SECOND = 250
 
 
