@@ -50,7 +50,7 @@ bench: $(VENV)/.for-test
 	$(BIN)/python benchmarks/profile_request.py $(filter --write,$(BENCH))
 	$(BIN)/python benchmarks/ensemble.py
 	$(BIN)/python benchmarks/dashboard.py $(filter --write,$(BENCH))
-	$(BIN)/python benchmarks/monitor_cost.py $(filter --write,$(BENCH))
+	$(BIN)/python benchmarks/monitor_cost.py $(filter --write --strict,$(BENCH))
 
 bench-peers: $(VENV)/.for-test
 	$(BIN)/python benchmarks/peers.py $(BENCH)

@@ -37,7 +37,7 @@ FULL = Plan((Loads(1), Loads(16), Loads(64), _MANY), rotations=5, seconds=1)
 QUICK = Plan((Loads(1), Loads(64), _MANY), rotations=2, seconds=1)
 _FULL_NOTEBOOK = NotebookPlan(starts=5, idle=10.0, busy=4, paced=10.0)
 _QUICK_NOTEBOOK = NotebookPlan(starts=1, idle=3.0, busy=2, paced=4.0)
-_QUICK_SERVERS = ("nbdeploy", "no-monitor", "chapter", "echo")
+_QUICK_SERVERS = ("nbdeploy", "chapter", "echo")
 _NOTEBOOK = "notebook"
 
 

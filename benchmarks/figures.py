@@ -11,7 +11,7 @@ from turns import Run
 __all__ = ["BEST_PEER", "Goal", "Verdict", "judge", "judge_notebook"]
 
 BEST_PEER = "the best peer in its best mode"
-_REFERENCES = frozenset({"nbdeploy", "no-monitor", "chapter", "echo", "constant"})
+_REFERENCES = frozenset({"nbdeploy", "chapter", "echo", "constant"})
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,6 @@ GOALS = (
         "per_second",
         BEST_PEER,
         {"m1": 1.2, "m2": 1.0, "m3": 1.0, "m4": 1.0},
-    ),
-    Goal(
-        "requests/s, 64 connections, by the same without monitor",
-        "c64",
-        "per_second",
-        "no-monitor",
-        {"m1": 0.95},
     ),
 )
 

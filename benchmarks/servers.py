@@ -66,8 +66,6 @@ class ServerKind:
         Reads the predictions out of an answer; ``None`` where the answer is no prediction.
     environment
         Variables to set for it.
-    subjects
-        The models it can serve; all when empty.
     carries_many
         Whether it takes requests of many rows.
     start_seconds
@@ -79,7 +77,6 @@ class ServerKind:
     ask: Callable[[str, list[Row], bool], Ask]
     answer: Callable[[Any], list[Any]] | None
     environment: Mapping[str, str] = field(default_factory=dict)
-    subjects: frozenset[str] = frozenset()
     carries_many: bool = True
     start_seconds: float = _START_SECONDS
 
@@ -288,18 +285,14 @@ def _script(name: str, *arguments: str) -> Callable[[Place], Sequence[str]]:
     return command
 
 
-_NBDEPLOY = ("server_nbdeploy.py", "MODEL", "PORT", "--token", TOKEN)
-
 OWN_SERVERS = {
     kind.name: kind
     for kind in (
-        ServerKind("nbdeploy", _script(*_NBDEPLOY), features, predictions),
         ServerKind(
-            "no-monitor",
-            _script(*_NBDEPLOY, "--without-monitor"),
+            "nbdeploy",
+            _script("server_nbdeploy.py", "MODEL", "PORT", "--token", TOKEN),
             features,
             predictions,
-            subjects=frozenset({"m1"}),
         ),
         ServerKind(
             "chapter",

@@ -107,6 +107,16 @@ def test_the_other_benchmarks_run(script):
     assert "| m2 |" in result.stdout
 
 
+@pytest.mark.acceptance
+def test_what_the_monitor_costs_is_measured_beside_the_error_of_the_measurement():
+    result = run("benchmarks/monitor_cost.py", "--starts", "2", timeout=240)
+    assert result.returncode == 0, result.stderr[-2000:]
+    lines = [line.split("|") for line in result.stdout.splitlines() if "64 connections" in line]
+    medians = [float(line[3]) for line in lines]
+    assert len(medians) == 3
+    assert all(0.5 < median < 2 for median in medians)
+
+
 def test_a_connection_that_the_server_closed_is_not_asked_again(load):
     load_module, ask = load("load"), load("servers").Ask("/predict", b"{}")
 
