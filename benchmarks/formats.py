@@ -47,6 +47,7 @@ def main() -> None:
         "parse, ms",
         "validate, ms",
         "predict, ms",
+        "reading / predict",
         "the model itself, ms",
         "reading / model itself",
     ]
@@ -75,8 +76,10 @@ def measure(route: Route, rows: list[Any]) -> list[list[str]]:
     lines = []
     for form, times in spent.items():
         each = [statistics.median(seconds) for seconds in zip(*times, strict=True)]
-        parse, validate, _, itself = each
-        cells = [*(1e3 * seconds for seconds in each), (parse + validate) / itself]
+        parse, validate, predict, itself = each
+        reading = parse + validate
+        cells = [*(1e3 * seconds for seconds in each[:3]), reading / predict]
+        cells += [1e3 * itself, reading / itself]
         lines.append([form, f"{len(bodies[form][1]) / 1024:.0f}", *map(number, cells)])
     return lines
 

@@ -12,6 +12,7 @@ from pandas.api.extensions import ExtensionArray
 
 from nbdeploy.models.coercion import Cells, Coercion, plain_scalar
 from nbdeploy.models.columns import Column, shorten
+from nbdeploy.models.matrices import packed
 from nbdeploy.models.misfit import Misfit
 
 __all__ = ["FloatCoercion", "IntCoercion", "as_number"]
@@ -31,10 +32,12 @@ class FloatCoercion(Coercion):
         self.numpy_dtype = _numpy_dtype(self.dtype, "float64")
 
     def _pack(self, values: Any) -> Cells | None:
-        try:
-            array = np.array(values, dtype=np.float64)
-        except OverflowError:
-            return None
+        array = packed(values, np.dtype(np.float64)) if type(values) is list else None
+        if array is None:
+            try:
+                array = np.array(values, dtype=np.float64)
+            except OverflowError:
+                return None
         absent = None
         if not np.isfinite(array).all():
             absent = np.isnan(array)

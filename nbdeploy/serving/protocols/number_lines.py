@@ -35,11 +35,12 @@ def read_number_lines(lines: bytes, width: int) -> list[list[Any]] | None:
     """
     if lines.translate(None, _NUMBERS):
         return None
-    joined = lines.rstrip(b"\r\n").replace(b"\r\n", b"\n").replace(b"\n", b"],[")
-    if b"\r" in joined:
-        return None
+    if b"\r" in lines:
+        lines = lines.replace(b"\r\n", b"\n")
+        if b"\r" in lines:
+            return None
     try:
-        rows: list[list[Any]] = orjson.loads(b"[[" + joined + b"]]")
+        rows: list[list[Any]] = orjson.loads(b"[[%b]]" % lines.rstrip(b"\n").replace(b"\n", b"],["))
     except orjson.JSONDecodeError:
         return None
     return rows if set(map(len, rows)) == {width} else None
