@@ -1,12 +1,13 @@
+"""deploy() as a data scientist calls it: rows in, answers or errors out."""
+
+from __future__ import annotations
+
 import inspect
 import os
 import re
 import socket
-import stat
-import subprocess
 import threading
 import time
-from contextlib import ExitStack
 
 import httpx2
 import numpy as np
@@ -17,15 +18,14 @@ from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from nbdeploy import Client, Deployment, ModelSerializer, deploy, deployments, stop_all
+from nbdeploy import Deployment, ModelSerializer, deploy, deployments, stop_all
 from nbdeploy.exceptions import (
     PortInUseError,
     PredictionError,
-    RequestError,
     ScalingError,
     ServingError,
     SignatureError,
@@ -101,80 +101,6 @@ def test_the_form_of_the_rows_is_the_form_of_the_answer(model):
     assert service.predict(rows.to_numpy().tolist()) == [0, 0]
     assert service.predict(rows.iloc[0].to_dict()) == 0
     assert service.predict(rows.iloc[0]) == 0
-
-
-def test_the_same_name_again_swaps_the_model_behind_the_same_url(model):
-    first = deploy(constant("old"), name="swap")
-    url = first.url
-
-    second = deploy(constant("new"), name="swap")
-
-    assert second.url == url
-    assert first.predict([[1.0]]) == second.predict([[1.0]]) == ["new"]
-    assert len(deployments()) == 1
-
-
-def test_swapping_under_load_loses_no_request_and_mixes_no_two_models():
-    models = {label: constant(label) for label in ("a", "b")}
-    service = deploy(models["a"], name="swap")
-    versions, wrong = {}, []
-    stop, answered = threading.Event(), threading.Semaphore(0)
-
-    def ask():
-        with httpx2.Client(base_url=service.url, verify=False) as client:
-            while not stop.is_set():
-                response = client.post("/predict", json={"features": [1.0]})
-                if response.status_code != 200:
-                    wrong.append(response.text)
-                (label,) = response.json()["prediction"]
-                version = response.headers["X-Model-Version"]
-                if versions.setdefault(version, label) != label:
-                    wrong.append(version)
-                answered.release()
-
-    threads = [threading.Thread(target=ask) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for turn in range(20):
-        assert all(answered.acquire(timeout=10) for _ in range(5))
-        deploy(models["ab"[turn % 2]], name="swap")
-        if turn == 10:
-            with pytest.raises(UnfittedModelError):
-                deploy(LogisticRegression(), name="swap")
-    stop.set()
-    for thread in threads:
-        thread.join()
-
-    assert wrong == []
-    assert sorted(versions.values()) == ["a", "b"]
-    assert service.stats()["errors"] == 0
-
-
-def test_fitting_again_changes_no_answer_until_the_next_deploy():
-    model = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
-    service = deploy(model)
-
-    model.fit([[0.0], [1.0]], [0.0, 100.0])
-
-    assert service.predict([[1.0]]) == pytest.approx([1.0])
-    assert deploy(model).predict([[1.0]]) == pytest.approx([100.0])
-
-
-def test_without_a_copy_the_object_itself_answers():
-    model = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
-    service = deploy(model, copy=False)
-
-    model.fit([[0.0], [1.0]], [0.0, 100.0])
-
-    assert service.predict([[1.0]]) == pytest.approx([100.0])
-
-
-def test_an_unnamed_model_takes_the_name_of_its_class_and_says_when_it_replaces(model):
-    deploy(model)
-    again = deploy(model)
-
-    assert again.name == "logistic-regression"
-    assert "Pass name= to keep several at once" in again.to_html()
 
 
 def test_several_names_live_side_by_side():
@@ -255,107 +181,6 @@ def test_a_port_that_is_taken_is_told_in_the_cell(model):
             deploy(model, port=port)
 
     assert deploy(model, port=port).url.endswith(f":{port}")
-
-
-def test_a_redeployment_to_a_taken_port_leaves_the_old_service_alive(model):
-    service = deploy(model, name="kept")
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(PortInUseError):
-        deploy(model, name="kept", port=taken.getsockname()[1])
-
-    assert service.predict(IRIS.data[:1]).tolist() == [0]
-
-
-def test_a_redeployment_may_move_to_another_port(model):
-    service = deploy(model, name="moved")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-
-    moved = deploy(model, name="moved", port=port)
-
-    assert moved is service
-    assert moved.url.endswith(f":{port}")
-    assert moved.predict(IRIS.data[:1]).tolist() == [0]
-    assert "address changed" in moved.to_html()
-
-
-def test_a_token_is_needed_and_the_kernel_and_the_curl_have_it(model, tmp_path, monkeypatch):
-    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path / "config"))
-    service = deploy(model, token="s3cret-t0ken")
-
-    assert service.predict(IRIS.data[:1]).tolist() == [0]
-    with pytest.raises(RequestError, match="Send the token") as caught:
-        Client(service.url).predict(IRIS.data[:1])
-    assert caught.value.status == 401
-    (file,) = (tmp_path / "config" / "tokens").iterdir()
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert Client(service.url, token=file).predict(IRIS.data[:1]).tolist() == [0]
-    shown = (
-        repr(service)
-        + str(service)
-        + service.to_html()
-        + str(service.snippets())
-        + "".join(service.logs())
-    )
-    assert "s3cret-t0ken" not in shown
-    assert service.url not in repr(service)
-    service.stop()
-    assert not file.exists()
-
-
-@pytest.mark.parametrize("token", [None, "s3cret-t0ken"])
-def test_the_curl_of_the_card_works_when_pasted(
-    model, token, tmp_path, monkeypatch, system_program
-):
-    system_program("curl")
-    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path / "it's config"))
-    service = deploy(model, example=IRIS.data, token=token)
-
-    pasted = subprocess.run(
-        service.snippets().curl + " --silent --show-error",
-        shell=True, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-
-    assert re.fullmatch(r'\{"prediction":\[\d\]\}', pasted.stdout)
-
-
-@pytest.mark.parametrize("token", [None, "s3cret-t0ken"])
-def test_the_python_snippet_works_when_pasted(model, token, tmp_path, monkeypatch):
-    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path))
-    service = deploy(model, example=IRIS.data, token=token)
-    *lines, call = service.snippets().python.splitlines()
-    namespace = {}
-
-    exec("\n".join([*lines, f"answer = {call}"]), namespace)
-
-    assert namespace["answer"] in {0, 1, 2}
-
-
-def test_open_gives_a_link_that_logs_a_browser_in_once(model, tmp_path, monkeypatch):
-    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path))
-    service = deploy(model, token="s3cret-t0ken")
-    link = service.open()
-
-    with httpx2.Client(follow_redirects=True) as browser:
-        assert browser.get(link.url).status_code == 200
-        assert browser.get(f"{service.url}/stats").status_code == 200
-    assert httpx2.get(link.url, follow_redirects=True).status_code == 401
-    assert link.url not in repr(link)
-    assert "s3cret-t0ken" not in link.url
-
-
-def test_other_machines_need_expose(model):
-    with pytest.raises(ServingError, match="expose=True"):
-        deploy(model, host="0.0.0.0")
-    with pytest.raises(ServingError, match="token"):
-        deploy(model, host="0.0.0.0", expose=True, token=None)
-
-
-def test_an_exposed_service_asks_for_a_token(model, tmp_path, monkeypatch):
-    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path))
-    service = deploy(model, host="0.0.0.0", expose=True)
-
-    assert service.predict(IRIS.data[:1]).tolist() == [0]
-    assert httpx2.get(f"{service.url}/stats").status_code == 401
 
 
 class Fails:
@@ -459,22 +284,6 @@ def test_thirty_deploy_at_once_and_all_get_a_port_of_their_own(model):
 
     assert len({service.url for service in services}) == 30
     assert all(service.predict(IRIS.data[:1]).tolist() == [0] for service in services)
-
-
-def test_deploying_one_name_from_many_threads_leaves_one_service():
-    with ExitStack() as stack:
-        stack.callback(stop_all)
-        threads = [
-            threading.Thread(target=deploy, args=(constant(str(number)),), kwargs={"name": "one"})
-            for number in range(8)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-        assert len(deployments()) == 1
-        assert deployments()[0].predict([[0.0]])[0] in set("01234567")
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")

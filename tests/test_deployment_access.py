@@ -1,8 +1,11 @@
 """How a deployment is reached: over https, through somebody's proxy, by a browser."""
 
+from __future__ import annotations
+
 import json
 import pickle
 import re
+import stat
 import subprocess
 
 import httpx2
@@ -11,7 +14,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from nbdeploy import Client, deploy, stop_all
-from nbdeploy.exceptions import ServingError, StartupError, UnreachableError
+from nbdeploy.exceptions import RequestError, ServingError, StartupError, UnreachableError
 from nbdeploy.serving.token_file import token_path
 
 IRIS = load_iris(as_frame=True)
@@ -41,6 +44,86 @@ def certificate(tmp_path_factory):
     except FileNotFoundError:
         pytest.skip("no openssl to make a certificate with")
     return files
+
+
+def test_a_token_is_needed_and_the_kernel_and_the_curl_have_it(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path / "config"))
+    service = deploy(model, token="s3cret-t0ken")
+
+    assert service.predict(IRIS.data[:1]).tolist() == [0]
+    with pytest.raises(RequestError, match="Send the token") as caught:
+        Client(service.url).predict(IRIS.data[:1])
+    assert caught.value.status == 401
+    (file,) = (tmp_path / "config" / "tokens").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert Client(service.url, token=file).predict(IRIS.data[:1]).tolist() == [0]
+    shown = (
+        repr(service)
+        + str(service)
+        + service.to_html()
+        + str(service.snippets())
+        + "".join(service.logs())
+    )
+    assert "s3cret-t0ken" not in shown
+    assert service.url not in repr(service)
+    service.stop()
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("token", [None, "s3cret-t0ken"])
+def test_the_curl_of_the_card_works_when_pasted(
+    model, token, tmp_path, monkeypatch, system_program
+):
+    system_program("curl")
+    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path / "it's config"))
+    service = deploy(model, example=IRIS.data, token=token)
+
+    pasted = subprocess.run(
+        service.snippets().curl + " --silent --show-error",
+        shell=True, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert re.fullmatch(r'\{"prediction":\[\d\]\}', pasted.stdout)
+
+
+@pytest.mark.parametrize("token", [None, "s3cret-t0ken"])
+def test_the_python_snippet_works_when_pasted(model, token, tmp_path, monkeypatch):
+    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path))
+    service = deploy(model, example=IRIS.data, token=token)
+    *lines, call = service.snippets().python.splitlines()
+    namespace = {}
+
+    exec("\n".join([*lines, f"answer = {call}"]), namespace)
+
+    assert namespace["answer"] in {0, 1, 2}
+
+
+def test_open_gives_a_link_that_logs_a_browser_in_once(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path))
+    service = deploy(model, token="s3cret-t0ken")
+    link = service.open()
+
+    with httpx2.Client(follow_redirects=True) as browser:
+        assert browser.get(link.url).status_code == 200
+        assert browser.get(f"{service.url}/stats").status_code == 200
+    assert httpx2.get(link.url, follow_redirects=True).status_code == 401
+    assert link.url not in repr(link)
+    assert "s3cret-t0ken" not in link.url
+
+
+def test_other_machines_need_expose(model):
+    with pytest.raises(ServingError, match="expose=True"):
+        deploy(model, host="0.0.0.0")
+    with pytest.raises(ServingError, match="token"):
+        deploy(model, host="0.0.0.0", expose=True, token=None)
+
+
+def test_an_exposed_service_asks_for_a_token(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("NBDEPLOY_CONFIG_DIR", str(tmp_path))
+    service = deploy(model, host="0.0.0.0", expose=True)
+
+    assert service.predict(IRIS.data[:1]).tolist() == [0]
+    assert httpx2.get(f"{service.url}/stats").status_code == 401
 
 
 def test_with_a_certificate_it_speaks_https_and_nothing_else(model, certificate):
@@ -184,11 +267,7 @@ def test_behind_a_proxy_the_cookie_keeps_to_the_services_own_path(model, monkeyp
     monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ada/")
     service = deploy(model, name="iris", token="s3cret")
     prefix, _, rest = service.open().url.partition("/login")
-    headers = {
-        "Host": "hub.example",
-        "X-Forwarded-Prefix": prefix,
-        "X-Forwarded-Proto": "https",
-    }
+    headers = {"Host": "hub.example", "X-Forwarded-Prefix": prefix, "X-Forwarded-Proto": "https"}
 
     entered = httpx2.get(f"{service.url}/login{rest}", headers=headers)
     described = httpx2.get(

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
-from functools import cache
+from collections.abc import Callable
 from typing import Any
 
 from nbdeploy.exceptions import NbdeployError
 from nbdeploy.teach.expectations import Mismatch, describe, expect, expect_running
+from nbdeploy.teach.penguin_stations import KEY, accuracy_of, ask_as
 from nbdeploy.teach.steps import step
 
 __all__: list[str] = []
 
 _OLD, _NEW, _NEWEST = "1.0", "1.1", "1.2"
 _ALIAS = "production"
-_KEY = "X-Station"
 _BASELINE, _EFFECT, _POWER = 0.75, 0.15, 0.90
 _NEAR = 0.12
 
@@ -44,7 +43,7 @@ def versions_are_kept(versions: Any) -> str:
             look="`versions.save_model_version(model, version, ...)`",
         )
         _expect_its_accuracy(versions[name])
-    old, new = (_accuracy_of(versions[name].load()) for name in (_OLD, _NEW))
+    old, new = (accuracy_of(versions[name].load()) for name in (_OLD, _NEW))
     expect(
         new > old,
         expected=f"the better model as version {_NEW!r}",
@@ -366,7 +365,7 @@ def _expect_its_accuracy(version: Any) -> None:
         came=f"the metrics {', '.join(version.metrics) or 'none'}",
         look="the third argument of `save_model_version`",
     )
-    true = _accuracy_of(version.load())
+    true = accuracy_of(version.load())
     expect(
         abs(told - true) < _NEAR,
         expected=f"the accuracy that version {version.version!r} really has, about {true:.0%}",
@@ -375,44 +374,8 @@ def _expect_its_accuracy(version: Any) -> None:
     )
 
 
-@cache
-def _penguins() -> Any:
-    from palmerpenguins import load_penguins  # noqa: PLC0415 -- of the notebooks only
-
-    return load_penguins()
-
-
-def _accuracy_of(model: Any) -> float:
-    penguins = _penguins()
-    return float(model.score(penguins.drop(columns="species"), penguins["species"]))
-
-
-def _ask(service: Any, stations: Iterable[str]) -> list[str]:
-    """Ask once as each station, and give the versions that answered."""
-    import httpx2  # noqa: PLC0415 -- heavy import
-
-    row = _penguins().drop(columns="species").head(1)
-    body = f'{{"features": {row.to_json(orient="records")}}}'
-    headers = {
-        "Content-Type": "application/json",
-        "X-API-Key": service.service.access.token or "",
-    }
-    # The service is on this machine: no certificate to load, and no proxy to ask.
-    with httpx2.Client(headers=headers, verify=False, trust_env=False) as client:
-        url = f"{service.url}/predict"
-        answers = [client.post(url, content=body, headers={_KEY: each}) for each in stations]
-    for answer in answers:
-        expect(
-            answer.is_success,
-            expected="an answer about a penguin",
-            came=f"status {answer.status_code}: {answer.text[:200]}",
-            look="the model behind the service",
-        )
-    return [str(answer.headers["X-Model-Version"]) for answer in answers]
-
-
 def _expect_live(service: Any, version: str, *, look: str) -> None:
-    (answering,) = _ask(service, ["station 1"])
+    (answering,) = ask_as(service, ["station 1"])
     expect(
         answering == version,
         expected=f"version {version!r} live",
@@ -423,7 +386,7 @@ def _expect_live(service: Any, version: str, *, look: str) -> None:
 
 def _expect_sticky(service: Any) -> None:
     stations = [f"station {number}" for number in range(10)]
-    rounds = [_ask(service, stations) for _ in range(6)]
+    rounds = [ask_as(service, stations) for _ in range(6)]
     both = [
         station
         for station, *versions in zip(stations, *rounds, strict=True)
@@ -433,7 +396,7 @@ def _expect_sticky(service: Any) -> None:
         not both,
         expected="one version for each station",
         came=f"two for {both[0]}" if both else "",
-        look=f"`key=` of your split: the header is called {_KEY!r}",
+        look=f"`key=` of your split: the header is called {KEY!r}",
     )
     expect(
         len(set(rounds[0])) > 1,

@@ -1,3 +1,5 @@
+"""Starting, the address, what clients and the application see, and the log."""
+
 from __future__ import annotations
 
 import asyncio
@@ -6,128 +8,17 @@ import logging
 import socket
 import ssl
 import subprocess
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
-import anyio.to_thread
 import httpx2 as httpx
-import psutil
 import pytest
 import websockets.sync.client
 from starlette.applications import Starlette
 
 from nbdeploy.exceptions import PortInUseError, StartupError, StoppedError
-from nbdeploy.serving import event_loop
 from nbdeploy.serving.server import BackgroundServer
-
-
-class App:
-    """An application that does what the path says; `events` tells the test where it is."""
-
-    def __init__(self, *, startup=None, shutdown=None):
-        self.startup = startup
-        self.shutdown = shutdown
-        self.reached = threading.Semaphore(0)
-        self.release = threading.Event()
-        self.task_ended = threading.Event()
-        self.scopes = []
-        self.server = None
-
-    async def __call__(self, scope, receive, send):
-        await getattr(self, scope["type"])(scope, receive, send)
-
-    async def lifespan(self, _scope, receive, send):
-        for name in ("startup", "shutdown"):
-            await receive()
-            step = getattr(self, name)
-            if step is not None:
-                await step()
-            await send({"type": f"lifespan.{name}.complete"})
-
-    async def http(self, scope, receive, send):
-        self.scopes.append(scope)
-        self.reached.release()
-        await getattr(self, scope["path"].strip("/") or "home")()
-        headers = [(b"content-type", b"text/plain"), (b"content-length", b"8")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"answered"})
-
-    async def websocket(self, _scope, receive, send):
-        await receive()
-        await send({"type": "websocket.accept"})
-        while (message := await receive())["type"] == "websocket.receive":
-            await send({"type": "websocket.send", "text": message["text"]})
-
-    async def home(self):
-        pass
-
-    async def second(self):
-        await asyncio.sleep(1)
-
-    async def hang(self):
-        await asyncio.sleep(60)
-
-    async def thread(self):
-        await anyio.to_thread.run_sync(self.release.wait, 60)
-
-    async def stuck(self):
-        self.release.wait(60)
-
-    async def fail(self):
-        raise KeyError
-
-    async def stop(self):
-        self.server.stop()
-
-    async def stop_in_thread(self):
-        await anyio.to_thread.run_sync(self.server.stop)
-
-    async def exit_in_task(self):
-        async def leave():
-            raise SystemExit(1)
-
-        self.task = asyncio.get_running_loop().create_task(leave())
-        self.task.add_done_callback(lambda _: self.task_ended.set())
-
-
-@pytest.fixture
-def app():
-    app = App()
-    yield app
-    app.release.set()
-
-
-@pytest.fixture(params=["uvloop", "asyncio"])
-def either_loop(request, monkeypatch):
-    if request.param == "asyncio":
-        monkeypatch.setattr(event_loop, "_loop_class", lambda: asyncio.SelectorEventLoop)
-
-
-def serve(app, **options):
-    server = BackgroundServer(app, name="t", **options)
-    app.server = server
-    return server
-
-
-# Seconds that a call may take longer because other programs keep the processors busy.
-BUSY = 2.0
-
-
-def seconds_of(call, *args):
-    began = time.monotonic()
-    call(*args)
-    return time.monotonic() - began
-
-
-@pytest.fixture
-def background():
-    with ThreadPoolExecutor(32) as pool:
-        yield pool.submit
-
-
-# Start, address, restart
+from tests.serving.server.answering_app import App, seconds_of, serve
 
 
 def test_it_answers_from_start_to_stop(app, either_loop):
@@ -241,9 +132,6 @@ def test_a_certificate_that_cannot_be_read_is_an_error_that_names_it(app, tmp_pa
         serve(app, ssl_certfile=missing).start()
 
 
-# Start-up failures
-
-
 def test_a_failing_start_up_of_the_application_is_an_error_with_its_reason(either_loop):
     @asynccontextmanager
     async def lifespan(_app):
@@ -283,91 +171,6 @@ def test_a_start_up_that_takes_too_long_is_ended_and_frees_the_port(either_loop,
     assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
-# Stop
-
-
-def test_twenty_requests_in_flight_are_all_answered(app, background, either_loop):
-    with serve(app) as server:
-        requests = [background(httpx.get, f"{server.url}/second") for _ in range(20)]
-        for _ in requests:
-            assert app.reached.acquire(timeout=5)
-        server.stop()
-    assert [request.result().text for request in requests] == ["answered"] * 20
-
-
-@pytest.mark.parametrize("path", ["hang", "thread"])
-def test_a_request_that_hangs_is_cancelled_in_time(app, background, path, either_loop):
-    server = serve(app, graceful_timeout=0.3).start()
-    request = background(httpx.get, f"{server.url}/{path}")
-    assert app.reached.acquire(timeout=5)
-    assert seconds_of(server.stop) < 1.3 + BUSY
-    assert request.result().status_code == 500
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(server.url)
-
-
-def test_a_request_that_blocks_the_loop_itself_neither_blocks_stop_nor_the_port(
-    app, background, either_loop
-):
-    server = serve(app).start()
-    request = background(httpx.get, f"{server.url}/stuck")
-    assert app.reached.acquire(timeout=5)
-    assert seconds_of(server.stop, 0.2) < 1.2 + BUSY
-    with serve(App(), port=server.port) as successor:
-        assert httpx.get(successor.url).text == "answered"
-    app.release.set()
-    assert isinstance(request.exception(), httpx.TransportError)
-
-
-def test_a_shutdown_of_the_application_that_hangs_is_cut_short():
-    async def hang():
-        await asyncio.sleep(60)
-
-    server = serve(App(shutdown=hang), graceful_timeout=0.2).start()
-    assert seconds_of(server.stop) < 1.2 + BUSY
-
-
-def test_idle_clients_do_not_delay_a_stop(app, either_loop):
-    server = serve(app).start()
-    with httpx.Client() as client, socket.create_connection((server.host, server.port)):
-        client.get(server.url)
-        assert seconds_of(server.stop) < 1 + BUSY
-
-
-@pytest.mark.parametrize("path", ["stop", "stop_in_thread"])
-def test_a_request_may_stop_its_own_server_and_is_answered(app, path):
-    server = serve(app).start()
-    assert httpx.get(f"{server.url}/{path}").text == "answered"
-    server.wait()
-    assert not server.running
-
-
-def test_a_server_that_still_stops_can_be_started_again_on_its_port(app):
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    server = serve(app, port=port).start()
-    httpx.get(f"{server.url}/stop")
-    with server.start():
-        assert httpx.get(server.url).text == "answered"
-
-
-def test_many_threads_may_stop_it_at_once(app, background):
-    server = serve(app).start()
-    for stopping in [background(server.stop) for _ in range(10)]:
-        stopping.result(timeout=5)
-    assert not server.running
-
-
-def test_wait_returns_when_another_thread_stops_it(app, background):
-    server = serve(app).start()
-    waiting = background(server.wait)
-    server.stop()
-    waiting.result(timeout=5)
-
-
-# What clients and the application see
-
-
 def test_an_answer_on_a_kept_connection_takes_no_40_ms(app, either_loop):
     with serve(app) as server, httpx.Client() as client:
         client.get(server.url)
@@ -397,9 +200,6 @@ def test_a_task_that_exits_does_not_end_the_server(app, either_loop):
         assert app.task_ended.wait(5)
         assert isinstance(app.task.exception(), SystemExit)
         assert httpx.get(server.url).text == "answered"
-
-
-# Logs
 
 
 def test_every_server_keeps_its_own_lines(app):
@@ -435,39 +235,3 @@ def test_loggers_are_afterwards_as_they_were_before(app):
         assert state() == before
     finally:
         logging.getLogger("uvicorn.access").removeHandler(handler)
-
-
-# Leaks
-
-
-def assert_no_leak(cycles):
-    def cycle():
-        app = App()
-        with serve(app) as server:
-            app.release.set()
-            httpx.get(f"{server.url}/thread", headers={"connection": "close"})
-
-    def used():
-        gc.collect()
-        process = psutil.Process()
-        return threading.active_count(), process.num_fds(), process.memory_info().rss
-
-    for _ in range(3):
-        cycle()
-    threads, files, memory = used()
-    for _ in range(cycles):
-        cycle()
-    threads_after, files_after, memory_after = used()
-    # Those of tests before may end meanwhile.
-    assert threads_after <= threads
-    assert files_after <= files
-    assert memory_after - memory < 20_000_000
-
-
-def test_starts_and_stops_leave_no_thread_no_file_and_no_memory():
-    assert_no_leak(cycles=20)
-
-
-@pytest.mark.acceptance
-def test_two_hundred_starts_and_stops_leave_nothing_behind(either_loop):
-    assert_no_leak(cycles=200)
