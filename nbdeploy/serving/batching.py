@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nbdeploy.exceptions import DeadlineError, OverloadedError, StoppedError
-from nbdeploy.serving.call_costs import AT_ONCE_SECONDS, INLINE_SECONDS, CallCosts
+from nbdeploy.serving.call_costs import AT_ONCE_SECONDS, INLINE_SECONDS, CallCosts, processor_clock
 from nbdeploy.serving.elsewhere import CallsElsewhere, Elsewhere
 from nbdeploy.serving.prediction_thread import PredictionThread
 from nbdeploy.serving.work import Waiting, Work, join, outcome_of
@@ -49,6 +49,8 @@ class MicroBatcher:
         Calls at once where they are wide; as `concurrency` when ``None``.
     clock
         Gives seconds that never go back.
+    busy_clock
+        Gives the seconds that a thread has computed; that of the system when ``None``.
     on_call
         Told the rows of every call, on the event loop.
     """
@@ -63,6 +65,7 @@ class MicroBatcher:
         concurrency: int = 1,
         wide_concurrency: int | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        busy_clock: Callable[[], float] | None = None,
         on_call: Callable[[int], object] = int,
     ) -> None:
         self._on_call = on_call
@@ -72,7 +75,8 @@ class MicroBatcher:
         self._most_rows = max_batch_size or _MOST_ROWS
         self._batch_timeout = batch_timeout
         self._clock = clock
-        self._here = (CallCosts(clock), concurrency, wide_concurrency or concurrency)
+        costs = CallCosts(clock, busy_clock or processor_clock())
+        self._here = (costs, concurrency, wide_concurrency or concurrency)
         self._queues: OrderedDict[object, deque[Waiting]] = OrderedDict()
         self._waiting = 0
         self._running: dict[int, list[Waiting]] = {}

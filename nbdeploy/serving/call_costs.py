@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-__all__ = ["AT_ONCE_SECONDS", "INLINE_SECONDS", "CallCosts", "Costly"]
+__all__ = ["AT_ONCE_SECONDS", "INLINE_SECONDS", "CallCosts", "Costly", "processor_clock"]
 
 INLINE_SECONDS = 0.001
 """A call that costs less is made on the event loop: to wake a thread would take as long."""
@@ -14,9 +15,16 @@ INLINE_SECONDS = 0.001
 AT_ONCE_SECONDS = 0.0002
 """A call that costs less is made without looking for company: joining would cost as much."""
 
+_FINE_SECONDS = 1e-4
 _SMOOTHING = 0.2
 _OUTLIER = 4.0
 _KINDS = 256
+
+
+def processor_clock() -> Callable[[], float]:
+    """Give the clock of what a thread computes, or of the day where that one is too coarse."""
+    is_fine = time.get_clock_info("thread_time").resolution <= _FINE_SECONDS
+    return time.thread_time if is_fine else time.perf_counter
 
 
 class Costly(Protocol):
@@ -57,10 +65,15 @@ class CallCosts:
     ----------
     clock
         Gives seconds that never go back.
+    busy_clock
+        Gives the seconds that the thread which asks has computed. A call costs what it computes:
+        in a thread it also waits for the event loop to let it run, and if that counted, a call
+        that was sent there once would seem too dear for the loop for ever.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], busy_clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._busy_clock = busy_clock
         self._seconds: dict[tuple[object, int], float] = {}
 
     def knows(self, work: Costly) -> bool:
@@ -82,12 +95,13 @@ class CallCosts:
 
     def timed(self, work: Costly) -> list[Any]:
         """Make a call, and learn from it."""
-        start = self._clock()
+        start, busy = self._clock(), self._busy_clock()
         try:
             return work.run()
         finally:
+            busy = self._busy_clock() - busy
             work.seconds_of_call = seconds = self._clock() - start
-            self.learn(work, seconds)
+            self.learn(work, seconds if work.may_block else busy)
 
     def learn(self, work: Costly, seconds: float) -> None:
         """Remember what a call took."""

@@ -49,7 +49,7 @@ class CallsElsewhere(CallCosts):
     """
 
     def __init__(self, clock: Callable[[], float], elsewhere: Elsewhere) -> None:
-        super().__init__(clock)
+        super().__init__(clock, clock)
         self._now = clock
         self._elsewhere = elsewhere
 

@@ -214,21 +214,46 @@ def test_it_learns_what_a_call_costs_and_says_where_it_runs():
             return super().__call__(rows)
 
     model = Timed()
-    batcher = MicroBatcher(clock=lambda: now[0])
+    batcher = MicroBatcher(clock=lambda: now[0], busy_clock=lambda: now[0])
+
+    (call,) = learned_by(batcher, [Numbers(model, [n]) for n in range(3)])
+
+    assert model.threads == {"MainThread", "nbdeploy-predict"}
+    assert call["runs"] == "in a thread"
+    assert call["seconds"] == pytest.approx(0.02)
+
+
+def learned_by(batcher, works):
+    """Ask one after the other, and tell what that taught about calls."""
 
     async def main():
-        for n in range(3):
-            await ask(batcher, Numbers(model, [n]))
-        learned = batcher.stats()
+        for work in works:
+            await ask(batcher, work)
+        learned = batcher.stats()["calls"]
         batcher.close()
         return learned
 
-    learned = asyncio.run(main())
+    return asyncio.run(main())
 
-    assert model.threads == {"MainThread", "nbdeploy-predict"}
-    (call,) = learned["calls"]
-    assert call["runs"] == "in a thread"
-    assert call["seconds"] == pytest.approx(0.02)
+
+@pytest.mark.parametrize("may_block", [False, True])
+def test_what_only_waited_in_a_thread_comes_back_to_the_event_loop_unless_it_may_block(may_block):
+    now, computed = [0.0], [0.0]
+
+    class Waiting(Doubling):
+        def __call__(self, rows):
+            now[0] += 0.02
+            computed[0] += 0.0001
+            return super().__call__(rows)
+
+    model = Waiting(seconds=0.002, may_block=may_block)
+    batcher = MicroBatcher(clock=lambda: now[0], busy_clock=lambda: computed[0])
+
+    (call,) = learned_by(batcher, [Numbers(model, [n]) for n in range(40)])
+
+    assert ("MainThread" in model.threads) is not may_block
+    assert "nbdeploy-predict" in model.threads
+    assert (call["seconds"] > 0.01) is may_block
 
 
 class Replicas:
