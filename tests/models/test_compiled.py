@@ -351,7 +351,7 @@ def test_what_differs_only_in_large_batches_is_found():
     signature = Signature.learn(model, IRIS)
     compiled = compile_model(model, signature)
     predict = compiled.head.answers["predict"]
-    compiled.head.answers["predict"] = lambda rows: predict(rows) + (len(rows) > 120)
+    compiled.head.answers["predict"] = lambda rows: predict(rows) + (len(rows) > compiled.head.turn)
 
     assert "in one batch" in verify(compiled, model, signature, IRIS, rows=30)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from itertools import count
 
 import pytest
 from hypothesis import given, settings
@@ -308,16 +309,17 @@ def test_what_is_called_elsewhere_is_never_answered_at_once():
 
 @pytest.mark.parametrize(
     ("options", "seconds", "together"),
-    [({}, 0.0, True), ({}, 0.2, False), ({"max_batch_size": 1024}, 0.0, False)],
+    [({}, 0.002, True), ({}, 0.2, False), ({"max_batch_size": 1024}, 0.002, False)],
     ids=["quick", "slow", "limited"],
 )
 def test_large_work_shares_a_call_beyond_the_usual_rows_if_it_is_quickly_done(
     options, seconds, together
 ):
     model = Doubling(seconds=0.002)
-    batcher = MicroBatcher(**options)
+    looks = count()
+    batcher = MicroBatcher(busy_clock=lambda: next(looks) * seconds, **options)
     works = [Numbers(model, [number] * 600) for number in range(5)]
-    batcher._costs.learn(works[0], seconds or 0.002)
+    batcher._costs.learn(works[0], seconds)
     model.gate.clear()
 
     async def main():

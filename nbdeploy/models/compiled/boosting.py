@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nbdeploy.models.compiled.heads import Answer, Head, Situation
+from nbdeploy.models.compiled.heads import MOST_ROWS, Answer, Head, Situation
 from nbdeploy.models.compiled.outcomes import Unsupported
 from nbdeploy.models.compiled.ranks import Ranks
 from nbdeploy.models.compiled.readers import Matrix
-from nbdeploy.models.compiled.trees import Floats, JoinedTrees
+from nbdeploy.models.compiled.trees import Floats, JoinedTrees, tree_of, turn_of
 
 __all__ = [
     "gradient_boosting_classifier",
@@ -23,7 +23,6 @@ __all__ = [
 
 # Above so many rows the loops of scikit-learn itself are faster.
 _MOST_ROWS = 30
-_MOST_ROWS_OF_HISTOGRAMS = 200
 
 
 def gradient_boosting_classifier(model: Any, situation: Situation) -> Head:
@@ -42,7 +41,7 @@ def gradient_boosting_regressor(model: Any, situation: Situation) -> Head:
 def hist_gradient_boosting_classifier(model: Any, situation: Situation) -> Head:
     """Compile a HistGradientBoostingClassifier."""
     answers = _answers(model, _hist_gradient_boosting(model, situation), np.greater)
-    return Head(answers, limit=_MOST_ROWS_OF_HISTOGRAMS, walks=_trees_of(model))
+    return _head_of_histograms(model, answers)
 
 
 def hist_gradient_boosting_regressor(model: Any, situation: Situation) -> Head:
@@ -50,11 +49,12 @@ def hist_gradient_boosting_regressor(model: Any, situation: Situation) -> Head:
     total = _hist_gradient_boosting(model, situation)
     inverse = model._loss.link.inverse  # noqa: SLF001 -- no public name does it
     answers: dict[str, Answer] = {"predict": lambda rows: inverse(total(rows).ravel())}
-    return Head(answers, limit=_MOST_ROWS_OF_HISTOGRAMS, walks=_trees_of(model))
+    return _head_of_histograms(model, answers)
 
 
-def _trees_of(model: Any) -> int:
-    return int(model.n_iter_ * model.n_trees_per_iteration_)
+def _head_of_histograms(model: Any, answers: dict[str, Answer]) -> Head:
+    trees = int(model.n_iter_ * model.n_trees_per_iteration_)
+    return Head(answers, walks=trees, turn=turn_of(trees))
 
 
 def _answers(model: Any, total: Answer, is_second: Callable[..., Any]) -> dict[str, Answer]:
@@ -112,7 +112,9 @@ def _hist_gradient_boosting(model: Any, situation: Situation) -> Answer:
     trees = [ranks.recode(predictor) for predictor in predictors]
     joined = JoinedTrees(trees, ranks.width)
     start = model._baseline_prediction.reshape(-1)  # noqa: SLF001 -- as above
-    return _sum(joined, [predictor.nodes["value"] for predictor in predictors], start, ranks.of)
+    leaves = [predictor.nodes["value"] for predictor in predictors]
+    apart = [tree_of(nodes, ranks.width) for nodes in trees]
+    return _sum(joined, leaves, start, ranks.of, apart=apart)
 
 
 def _sum(
@@ -120,16 +122,32 @@ def _sum(
     leaves: Sequence[Matrix],
     start: Matrix,
     prepare: Callable[[Matrix], npt.NDArray[Any]],
+    *,
+    apart: Sequence[Any] = (),
 ) -> Answer:
-    """Return the sum of the leaves of a row, shape ``[n, trees a stage]``."""
+    """Return the sum of the leaves of a row, shape ``[n, trees a stage]``.
+
+    Of many rows too, tree by tree, where `apart` has the trees.
+    """
     outputs = len(start)
     # The first stage holds the start too: the sum then begins with the same rounding.
     first = [leaf + base for leaf, base in zip(leaves, start, strict=False)]
     values = joined.stack([*first, *leaves[outputs:]])
     stages = len(leaves) // outputs
+    turn = turn_of(len(apart)) if apart else MOST_ROWS
+    pairs = [
+        (tree, values[place : place + len(leaf)])
+        for tree, place, leaf in zip(apart, joined.starts, leaves, strict=False)
+    ]
 
     def total(rows: Matrix) -> Matrix:
-        found = values.take(joined.leaves(prepare(rows)))
+        features = prepare(rows)
+        if len(rows) > turn:
+            sums = np.zeros((outputs, len(rows)))
+            for number, (tree, held) in enumerate(pairs):
+                sums[number % outputs] += held.take(tree.apply(features))
+            return np.ascontiguousarray(sums.T)
+        found = values.take(joined.leaves(features))
         # One after the other, as the stages add them up: sum() would add in pairs.
         summed = np.add.accumulate(found.reshape(stages, outputs, -1), axis=0)[-1]
         return np.ascontiguousarray(summed.T)

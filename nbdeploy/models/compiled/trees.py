@@ -3,7 +3,7 @@
 scikit-learn visits the trees of a forest one by one from Python, and checks the rows at each, which
 takes longer than the walk. For few rows all trees hang under one root: a row that starts there and
 is told the number of a tree comes to that tree, so one call of ``Tree.apply`` walks all of them.
-Many rows are sent through one tree after the other, which then stays in the cache of the CPU.
+Many rows are sent through one tree after the other, with a call for each.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from nbdeploy.models.compiled.heads import Answer, Head, Situation
 from nbdeploy.models.compiled.outcomes import Unanswerable, Unsupported
 from nbdeploy.models.compiled.readers import Matrix
 
-__all__ = ["Floats", "JoinedTrees", "tree_classifier", "tree_regressor"]
+__all__ = ["Floats", "JoinedTrees", "tree_classifier", "tree_of", "tree_regressor", "turn_of"]
 
 _LEAF = -1
 _MOST_NODES = 2_000_000
 _MOST_NUMBERS = 8_000_000
 _MANY_ROWS = 128
+_ROWS_ALWAYS, _TREES_PER_ROW = 40, 10
 # Whole numbers of this size are exact as floats, and far from the end of float32.
 _LARGEST = 2.0**53
 
@@ -43,12 +44,11 @@ class JoinedTrees:
     The buffer of a row has the numbers of all trees, then the features. Seen from its place ``i``
     on, column 0 is the number ``i``, and feature ``f`` is column ``trees - i + f``, which is where
     the nodes of tree ``i`` look for it. So windows into one buffer, each starting one place after
-    the one before, send one row into all trees; one window into many buffers sends many rows into
-    one tree. Whichever makes fewer calls is taken.
+    the one before, send one row into all trees.
     """
 
     def __init__(self, trees: Sequence[npt.NDArray[Any]], width: int) -> None:
-        from sklearn.tree._tree import NODE_DTYPE, Tree  # noqa: PLC0415 -- heavy import
+        from sklearn.tree._tree import NODE_DTYPE  # noqa: PLC0415 -- heavy import
 
         self.count = len(trees)
         self.width = width
@@ -62,13 +62,7 @@ class JoinedTrees:
         _lead_to_trees(nodes, self.starts)
         for number, (tree, start) in enumerate(zip(trees, self.starts, strict=True)):
             nodes[start : start + len(tree)] = _moved(tree, start, self.count - number)
-        _refuse_broken(nodes, self.count + width)
-        self._tree = Tree(self.count + width, np.array([1], dtype=np.intp), 1)
-        values = np.zeros((len(nodes), 1, 1))
-        depth = int(np.ceil(np.log2(max(len(nodes), 2))))
-        self._tree.__setstate__(
-            {"max_depth": depth, "node_count": len(nodes), "nodes": nodes, "values": values}
-        )
+        self._tree = tree_of(nodes, self.count + width)
         self._numbers = np.arange(self.count, dtype=np.float32)
 
     def stack(self, values: Sequence[Matrix]) -> Matrix:
@@ -98,13 +92,38 @@ class JoinedTrees:
         buffers = np.zeros((len(matrix), 2 * count + width), dtype=np.float32)
         buffers[:, :count] = self._numbers
         buffers[:, count : count + width] = matrix
-        if len(matrix) > count:
-            return np.array([self._tree.apply(buffers[:, tree:]) for tree in range(count)])
         shape, step = (count, count + width), buffers.itemsize
         each_row = [
             self._tree.apply(np.ndarray(shape, np.float32, row, 0, (step, step))) for row in buffers
         ]
         return np.array(each_row).T
+
+
+def tree_of(nodes: npt.NDArray[Any], width: int) -> Any:
+    """Make a tree of scikit-learn that has these nodes, if they lead somewhere.
+
+    Parameters
+    ----------
+    nodes
+        As ``tree_.__getstate__()["nodes"]`` has them.
+    width
+        Number of features.
+    """
+    from sklearn.tree._tree import Tree  # noqa: PLC0415 -- heavy import
+
+    _refuse_broken(nodes, width)
+    tree = Tree(width, np.array([1], dtype=np.intp), 1)
+    depth = int(np.ceil(np.log2(max(len(nodes), 2))))
+    values = np.zeros((len(nodes), 1, 1))
+    tree.__setstate__(
+        {"max_depth": depth, "node_count": len(nodes), "nodes": nodes, "values": values}
+    )
+    return tree
+
+
+def turn_of(trees: int) -> int:
+    """Above so many rows a call for each tree costs less than one for each row: as measured."""
+    return min(trees, _ROWS_ALWAYS + trees // _TREES_PER_ROW, _MANY_ROWS)
 
 
 def _refuse_broken(nodes: npt.NDArray[Any], width: int) -> None:
@@ -201,12 +220,7 @@ def tree_regressor(model: Any, situation: Situation) -> Head:
 
 def _head(model: Any, answers: dict[str, Answer]) -> Head:
     trees = len(getattr(model, "estimators_", [model]))
-    return Head(answers, walks=trees, turn=_turn(trees))
-
-
-def _turn(trees: int) -> int:
-    """Above so many rows, a call for each tree costs less than one for each row."""
-    return min(trees, _MANY_ROWS)
+    return Head(answers, walks=trees, turn=turn_of(trees))
 
 
 def _averages(model: Any, situation: Situation) -> Answer:
@@ -218,7 +232,7 @@ def _averages(model: Any, situation: Situation) -> Answer:
     joined = JoinedTrees([state["nodes"] for state in states], len(situation.table.features))
     values = joined.stack([state["values"].reshape(len(state["nodes"]), -1) for state in states])
     count = len(trees)
-    turn = _turn(count)
+    turn = turn_of(count)
     alone = [
         (tree.tree_, values[start : start + len(state["nodes"])])
         for tree, state, start in zip(trees, states, joined.starts, strict=True)
