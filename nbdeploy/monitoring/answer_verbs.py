@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
-from itertools import chain, repeat
 from typing import Any
 
 from nbdeploy.monitoring.ledger import TOGETHER, USUAL_ENTRY, Ledger
@@ -18,6 +18,8 @@ class AnswerVerbs:
     clock: Callable[[], float]
     # The endpoint and the version of the latest usual request, and the list for those alike.
     _latest: tuple[str, str, list[Any] | None] = ("", "", None)
+    # Requests that shared calls since they were counted, about: threads may lose some of them.
+    _shared = 0
 
     def answered(
         self, endpoint: str, *, started: float, rows: int, version: str, predicted: Any = None
@@ -76,7 +78,7 @@ class AnswerVerbs:
         version
             The version that answered.
         predicted
-            What was predicted for each.
+            What was predicted for each; the list is kept, and must not change.
 
         Returns
         -------
@@ -84,17 +86,19 @@ class AnswerVerbs:
             When they ended, by :meth:`clock`.
         """
         ended = self.clock()
-        told = repeat(None) if predicted is None else predicted
+        told = [None] * len(started) if predicted is None else predicted
         entries = self._usual(endpoint, version)
         if entries is not None:
-            lot = list(chain.from_iterable(zip(repeat(ended), started, told, strict=False)))
-            # One step: another thread may count in between, and takes whole entries only.
-            entries += lot
-            if len(entries) >= TOGETHER * USUAL_ENTRY:
+            # One step: another thread may count in between, and takes whole entries only. Bare
+            # numbers, so that nothing of a request lives on, and its memory is used again at once.
+            entries += (ended, array("d", started), told)
+            self._shared += len(started)
+            if self._shared >= TOGETHER:
+                self._shared = 0
                 self._ledger.count()
             return ended
         labels = (endpoint, version, "200")
-        for began, each in zip(started, told, strict=False):
+        for began, each in zip(started, told, strict=True):
             self._ledger.add(ended, ended - began, "ok", 1, labels, each)
         return ended
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Lock
@@ -27,6 +28,7 @@ LabelValues: TypeAlias = tuple[str, str | None, str]
 # tuples that live on would each be looked at by every garbage collection.
 _ENTRY = 6
 # Most requests are answered, and have one row: when it ended, when it began, what was predicted.
+# Of those that shared a call: when all ended, an array of when they began, a list of predictions.
 USUAL_ENTRY = 3
 # Counted together, requests cost a fraction of what they cost one by one.
 TOGETHER = 2048
@@ -171,8 +173,9 @@ class Ledger:
         -------
         list or None
             Extend it by when a request ended, when it began, and the value that was predicted, in
-            one step; once it has as much as `TOGETHER` of them, :meth:`count`. ``None`` if there
-            are too many lists already: :meth:`add` takes requests of any labels.
+            one step; of several that ended together, by that moment, an ``array("d")`` and a list.
+            Once it has as much as `TOGETHER` requests, :meth:`count`. ``None`` if there are too
+            many lists already: :meth:`add` takes requests of any labels.
         """
         if labels not in self._usual and len(self._usual) >= _MOST_LISTS:
             return None
@@ -212,10 +215,7 @@ class Ledger:
                 continue
             entries = waiting[:size]
             del waiting[:size]
-            count = size // USUAL_ENTRY
-            ended = np.fromiter(entries[0::USUAL_ENTRY], np.float64, count)
-            started = np.fromiter(entries[1::USUAL_ENTRY], np.float64, count)
-            yield _Finished(labels, ended, _Part(ended - started), entries[2::USUAL_ENTRY])
+            yield _finished(labels, *(entries[field::USUAL_ENTRY] for field in range(USUAL_ENTRY)))
 
     def _take_others(self) -> Iterator[_Finished]:
         size = len(self._pending)
@@ -312,6 +312,26 @@ class Ledger:
         with self._lock:
             self._count()
             self._begin()
+
+
+def _finished(
+    labels: LabelValues, ended: list[float], started: list[Any], predicted: list[Any]
+) -> _Finished:
+    """Spell out requests that were told one by one or, where they shared a call, together."""
+    moments = array("d")
+    values: list[Any] = []
+    sizes: list[int] = []
+    for began, told in zip(started, predicted, strict=True):
+        if type(began) is float:
+            moments.append(began)
+            values.append(told)
+            sizes.append(1)
+        else:
+            moments += began
+            values += told
+            sizes.append(len(began))
+    until = np.array(ended).repeat(sizes)
+    return _Finished(labels, until, _Part(until - np.array(moments)), values)
 
 
 def _joined(parts: Sequence[_Part], most: int) -> tuple[Tally, list[float]]:
