@@ -2,18 +2,15 @@
 
 python benchmarks/monitor_cost.py [--write] [--strict]
 
-A service with a monitor and one without are both under load all the time, and take turns of a
-tenth of a second: while one runs, the other is stopped as a whole. So a machine that is slower
-from one second to the next is slower for both. Both are started anew several times: where a
-process lies in memory decides as much as the monitor does. The last line compares two that both
-have none: what it says beside 1 is the error of the measurement.
+One service under load, whose monitor is there and not there in turns of a tenth of a second: so
+neither a machine that slows down nor where a process lies in memory favours one of the two. It is
+started several times all the same. The last line leaves the monitor out of all turns: what it says
+beside 1 is the error of the measurement.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-import socket
 import statistics
 import subprocess
 import sys
@@ -21,22 +18,20 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
-import psutil
 from load import generator, saturate
 from models import ask, write_models
 from report import circumstances, table, write_section
-from servers import TOKEN, Ask
+from servers import TOKEN, Ask, free_port
 
-_SERVER = Path(__file__).parent / "server_nbdeploy.py"
-_SUBJECTS = {"nothing": "a model that does nothing", "m1": "m1: LogisticRegression, iris"}
-_WITHOUT = ("--without-monitor",)
+_SERVER = Path(__file__).parent / "server_monitored.py"
+_SUBJECTS = {"m1": "m1: LogisticRegression, iris", "nothing": "a function that does nothing"}
 _STARTS, _CONNECTIONS, _ROWS = 7, 64, 64
-_SECONDS, _TURN, _BEFORE, _AFTER = 8, 0.1, 0.5, 0.5
-_PATIENCE = 60.0
+_SECONDS, _BEFORE = 8, 0.5
 _GOAL = 0.95
 
 
@@ -50,9 +45,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         write_models(Path(folder), ["m1"])
         shares = {key: measure(key, Path(folder), options.starts) for key in _SUBJECTS}
-        control = measure("m1", Path(folder), options.starts, (_WITHOUT, _WITHOUT))
-    lines = [line(title, shares[key], _GOAL) for key, title in _SUBJECTS.items()]
-    lines.append(line("m1, both without a monitor", control, None))
+        control = measure("m1", Path(folder), options.starts, "--never")
+    lines = [
+        line(title, shares[key], _GOAL if key == "m1" else None) for key, title in _SUBJECTS.items()
+    ]
+    lines.append(line("m1, never with a monitor", control, None))
     head = (
         "requests/s with the monitor, by the same without",
         "goal",
@@ -84,61 +81,44 @@ def line(title: str, shares: Sequence[Rates], goal: float | None) -> tuple[str, 
     )
 
 
-def measure(
-    key: str, folder: Path, starts: int, both: Sequence[Sequence[str]] = ((), _WITHOUT)
-) -> list[Rates]:
-    """Start both as often as that: what the first does by what the second does, each time."""
+def measure(key: str, folder: Path, starts: int, *options: str) -> list[Rates]:
+    """Start it as often as that: what it does with the monitor by what it does without."""
     model = key if key == "nothing" else str(folder / f"{key}.joblib")
     rows = ask("m1", _ROWS)
     asks = [Ask("/predict", orjson.dumps({"features": row})) for row in rows]
-    return [measure_once(model, asks, both, bool(start % 2)) for start in range(starts)]
+    return [measure_once(model, asks, options) for _ in range(starts)]
 
 
-def measure_once(
-    model: str, asks: Sequence[Ask], both: Sequence[Sequence[str]], reverse: bool
-) -> Rates:
-    """Start both, in one order or the other, let them take turns, end them."""
-    services = [Service(model, *options) for options in (both[::-1] if reverse else both)]
-    try:
-        for service in services:
-            service.wait()
+def measure_once(model: str, asks: Sequence[Ask], options: Sequence[str]) -> Rates:
+    """Start it, load it, let it take turns, end it."""
+    port = free_port()
+    command = [sys.executable, str(_SERVER), model, str(port), "--token", TOKEN]
+    process = subprocess.Popen(
+        [*command, "--seconds", str(_SECONDS), *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    load = partial(saturate, port, asks, connections=_CONNECTIONS)
+    with process, ThreadPoolExecutor(1) as pool:
+        try:
+            assert process.stdout.readline() == "ready\n"
             # Compilers, caches and measured decisions settle before anything counts.
-            saturate(service.port, asks, connections=_CONNECTIONS, seconds=1)
-        rates = take_turns(services, asks)
-    finally:
-        for service in services:
-            service.kill()
-    one, other = rates[::-1] if reverse else rates
-    return Rates(one.by_clock / other.by_clock, one.by_processor / other.by_processor)
-
-
-def take_turns(services: Sequence[Service], asks: Sequence[Ask]) -> list[Rates]:
-    """Load both at once, let one run at a time, and give what each did."""
-    seconds = math.ceil(_BEFORE + _SECONDS + _AFTER)
-    with ThreadPoolExecutor(len(services)) as pool:
-        for service in services:
-            service.process.suspend()
-        loads = [
-            pool.submit(saturate, service.port, asks, connections=_CONNECTIONS, seconds=seconds)
-            for service in services
-        ]
-        ends = time.monotonic() + seconds
-        time.sleep(_BEFORE)
-        first, second = services
-        for _ in range(round(_SECONDS / (4 * _TURN))):
-            # Neither always follows the other.
-            for service in (first, second, second, first):
-                service.run(_TURN)
-        time.sleep(max(0.0, ends - time.monotonic()))
-        for service in services:
-            # A generator may wait for the last answers.
-            service.process.resume()
-        answered = [load.result() for load in loads]
-    assert not any(each.failed for each in answered)
-    return [
-        Rates(each.requests / service.seconds, each.requests / service.busy)
-        for each, service in zip(answered, services, strict=True)
-    ]
+            load(seconds=1)
+            loading = pool.submit(load, seconds=_SECONDS + 1)
+            time.sleep(_BEFORE)
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            answered = orjson.loads(process.stdout.readline())
+            loading.result()
+        finally:
+            process.kill()
+    watched, alone = (
+        Rates(requests / clock, requests / busy) for requests, clock, busy in answered
+    )
+    return Rates(watched.by_clock / alone.by_clock, watched.by_processor / alone.by_processor)
 
 
 class Rates(NamedTuple):
@@ -146,68 +126,6 @@ class Rates(NamedTuple):
 
     by_clock: float
     by_processor: float
-
-
-class Service:
-    """A service in a process of its own.
-
-    Parameters
-    ----------
-    model
-        What to serve.
-    options
-        How.
-    """
-
-    def __init__(self, model: str, *options: str) -> None:
-        self.port = free_port()
-        command = [sys.executable, str(_SERVER), model, str(self.port), "--token", TOKEN, *options]
-        self.process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.seconds = self.busy = 0.0
-
-    def wait(self) -> None:
-        """Wait until it listens."""
-        wait_for(self.port)
-
-    def run(self, seconds: float) -> None:
-        """Let it run so long."""
-        started, used = time.perf_counter(), self.used()
-        self.process.resume()
-        time.sleep(seconds)
-        self.process.suspend()
-        self.seconds += time.perf_counter() - started
-        self.busy += self.used() - used
-
-    def used(self) -> float:
-        """Give the processor time that it has used."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
-
-    def kill(self) -> None:
-        """End it."""
-        self.process.kill()
-        self.process.wait()
-
-
-def free_port() -> int:
-    """Give a port that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(port: int) -> None:
-    """Wait until somebody listens."""
-    end = time.monotonic() + _PATIENCE
-    while time.monotonic() < end:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    message = f"Nobody listens at port {port} after {_PATIENCE:g} s."
-    raise TimeoutError(message)
 
 
 if __name__ == "__main__":

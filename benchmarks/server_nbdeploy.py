@@ -11,7 +11,7 @@ import os
 import struct
 import threading
 import time
-from typing import Any, Self
+from typing import Any
 
 import joblib
 import numpy as np
@@ -28,11 +28,8 @@ def main() -> None:
     parser.add_argument("model", help="a file of models.py, or 'nothing'")
     parser.add_argument("port", type=int)
     parser.add_argument("--token", required=True)
-    parser.add_argument("--without-monitor", action="store_true")
     parser.add_argument("--busy", metavar="FILE", help="loop in the main thread, count steps there")
     options = parser.parse_args()
-    if options.without_monitor:
-        leave_out_the_monitor()
     model, example = load(options.model)
     deploy(model, name="bench", example=example, port=options.port, token=options.token)
     if options.busy:
@@ -52,42 +49,6 @@ def load(path: str) -> tuple[Any, Any]:
 def do_nothing(rows: Any) -> Any:
     """Answer 0 for every row."""
     return [0] * len(rows)
-
-
-def leave_out_the_monitor() -> None:
-    """Make every service of this process count nothing, to see what counting costs."""
-    from nbdeploy.monitoring.details import DetailsLog  # noqa: PLC0415 -- only for this
-    from nbdeploy.monitoring.monitor import ModelMonitor  # noqa: PLC0415 -- as above
-    from nbdeploy.monitoring.observation import Observation  # noqa: PLC0415 -- as above
-    from nbdeploy.monitoring.pace import Pace  # noqa: PLC0415 -- as above
-    from nbdeploy.serving.inference import Inference  # noqa: PLC0415 -- as above
-
-    class Silent(Observation):
-        """An observation that measures nothing."""
-
-        def __init__(self) -> None:
-            """Take nothing: there is no ledger behind it."""
-            self.error = None
-            self.latency = None
-
-        def record(self, **_: Any) -> None:
-            """Forget it."""
-
-        def fail(self, *_: object, **__: object) -> None:
-            """Forget it too."""
-
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-    silent = Silent()
-    ModelMonitor.observe = lambda *_, **__: silent  # type: ignore[method-assign]
-    Inference.count_together = Inference._count = lambda *_: 0.0  # type: ignore[assignment,method-assign]  # noqa: SLF001 -- the one place that counts answers
-    DetailsLog.add_batch = lambda *_: None  # type: ignore[method-assign]
-    Pace.takes = property(lambda _: lambda: False, lambda *_: None)  # type: ignore[assignment]
-    ModelMonitor.enter = ModelMonitor.leave = lambda _: None  # type: ignore[assignment,method-assign]
 
 
 def run_a_cell(path: str) -> None:

@@ -318,6 +318,9 @@ def _finished(
     labels: LabelValues, ended: list[float], started: list[Any], predicted: list[Any]
 ) -> _Finished:
     """Spell out requests that were told one by one or, where they shared a call, together."""
+    if array not in set(map(type, started)):
+        until = np.array(ended)
+        return _Finished(labels, until, _Part(until - np.array(started)), predicted)
     moments = array("d")
     values: list[Any] = []
     sizes: list[int] = []
