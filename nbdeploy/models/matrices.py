@@ -60,7 +60,7 @@ def _plain(cells: list[Any]) -> npt.NDArray[Any] | None:
     floats = types.count(float)
     if floats < len(cells) and floats + types.count(int) < len(cells):
         return None
-    return packed(cells, np.dtype(np.float64 if floats else np.int64))
+    return packed(cells, np.dtype(np.float64 if floats or not cells else np.int64))
 
 
 def packed(numbers: Sequence[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any] | None:

@@ -78,17 +78,25 @@ class AnswerVerbs:
         version
             The version that answered.
         predicted
-            What was predicted for each; the list is kept, and must not change.
+            What was predicted for each.
 
         Returns
         -------
         float
             When they ended, by :meth:`clock`.
+
+        Raises
+        ------
+        ValueError
+            If not as many predictions as requests are told.
         """
         ended = self.clock()
-        told = [None] * len(started) if predicted is None else predicted
+        told = [None] * len(started) if predicted is None else list(predicted)
+        if len(told) != len(started):
+            message = f"{len(told)} predictions for {len(started)} requests; expected one for each."
+            raise ValueError(message)
         entries = self._usual(endpoint, version)
-        if entries is not None:
+        if entries is not None and told:
             # One step: another thread may count in between, and takes whole entries only. Bare
             # numbers, so that nothing of a request lives on, and its memory is used again at once.
             entries += (ended, array("d", started), told)

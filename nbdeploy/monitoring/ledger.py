@@ -325,14 +325,14 @@ def _finished(
     values: list[Any] = []
     sizes: list[int] = []
     for began, told in zip(started, predicted, strict=True):
-        if type(began) is float:
-            moments.append(began)
-            values.append(told)
-            sizes.append(1)
-        else:
+        if type(began) is array:
             moments += began
             values += told
             sizes.append(len(began))
+        else:
+            moments.append(began)
+            values.append(told)
+            sizes.append(1)
     until = np.array(ended).repeat(sizes)
     return _Finished(labels, until, _Part(until - np.array(moments)), values)
 

@@ -16,7 +16,7 @@ AT_ONCE_SECONDS = 0.0002
 """A call that costs less is made without looking for company: joining would cost as much."""
 
 _FINE_SECONDS = 1e-4
-_LONGER, _SHORTER = 0.2, 0.5
+_SMOOTHING = 0.2
 _OUTLIER = 4.0
 _KINDS = 256
 
@@ -111,10 +111,9 @@ class CallCosts:
         known = self._seconds.get(key, expected or seconds)
         if len(self._seconds) > _KINDS:
             self._seconds.clear()
-        # Interruptions, and what is done once, only lengthen a call: a shorter one says more.
+        # One call that was interrupted says little about the next.
         seconds = min(seconds, _OUTLIER * known)
-        weight = _SHORTER if seconds < known else _LONGER
-        self._seconds[key] = known + weight * (seconds - known)
+        self._seconds[key] = known + _SMOOTHING * (seconds - known)
 
     def describe(self) -> list[dict[str, Any]]:
         """Tell where each kind of work runs, and what a call costs."""

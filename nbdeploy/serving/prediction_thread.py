@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from nbdeploy.exceptions import PredictionError
-from nbdeploy.serving.thread_settings import serving_thread
+from nbdeploy.serving.thread_settings import get_ready, serving_thread
 
 __all__ = ["PredictionThread"]
 
@@ -50,6 +50,8 @@ class PredictionThread:
 
     def _work(self) -> None:
         with serving_thread():
+            # Not within the first call: that would look dearer than all that follow.
+            get_ready()
             self._do_jobs()
 
     def _do_jobs(self) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 __all__ = [
     "FINITE_BOUND",
     "chosen_output",
+    "get_ready",
     "prepare_call",
     "quick_switching",
     "serving_thread",
@@ -61,6 +62,14 @@ def chosen_output() -> str:
     return chosen
 
 
+def get_ready() -> None:
+    """Set a serving thread up, once; the libraries of its models are loaded by its first call."""
+    stack = getattr(_this, "stack", None)
+    if stack is not None and not getattr(_this, "is_set_up", False):
+        _this.is_set_up = True
+        _set_up(stack)
+
+
 def prepare_call(rows: Any, transform_output: str = _USUAL_OUTPUT) -> None:
     """Set a serving thread up for a call of a model; any other thread stays as it is.
 
@@ -72,13 +81,9 @@ def prepare_call(rows: Any, transform_output: str = _USUAL_OUTPUT) -> None:
     transform_output
         What the model's transformers shall give, see `chosen_output`.
     """
-    stack = getattr(_this, "stack", None)
-    if stack is None:
+    if getattr(_this, "stack", None) is None:
         return
-    if not getattr(_this, "is_set_up", False):
-        # At the first call: the libraries of a model are loaded by then.
-        _this.is_set_up = True
-        _set_up(stack)
+    get_ready()
     known = _this.assumes_finite
     if known is None:
         return

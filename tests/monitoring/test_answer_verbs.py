@@ -2,6 +2,7 @@
 
 import threading
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +65,30 @@ def test_more_versions_than_have_a_list_of_their_own_are_counted_too():
         monitor.answered("predict", started=0.0, rows=1, version=str(number))
 
     assert monitor.get_statistics()["requests"] == 300
+
+
+@pytest.mark.parametrize("now", [5, np.float64(5)])
+def test_a_clock_may_give_any_number(now):
+    monitor = ModelMonitor(clock=lambda: now)
+    monitor.answered("predict", started=3, rows=1, version="1", predicted=1)
+    monitor.answered_together("predict", started=[3, 4], version="1", predicted=np.array([1, 2]))
+
+    assert monitor.get_statistics()["requests"] == 3
+    assert monitor.get_statistics()["max_latency"] == 2
+    assert monitor.get_statistics()["predictions"]["1"]["rows"] == 3
+
+
+def test_no_requests_at_all_count_nothing():
+    monitor = ModelMonitor()
+    monitor.answered_together("predict", started=[], version="1")
+    monitor.answered("predict", started=0.0, rows=1, version="2")
+
+    assert monitor.get_statistics()["requests"] == 1
+
+
+def test_other_than_one_prediction_a_request_is_refused():
+    with pytest.raises(ValueError, match="1 predictions for 2 requests"):
+        ModelMonitor().answered_together("predict", started=[0, 0], version="1", predicted=[1])
 
 
 def test_many_threads_lose_nothing():

@@ -35,12 +35,13 @@ def read_number_lines(lines: bytes, width: int) -> list[list[Any]] | None:
     """
     if lines.translate(None, _NUMBERS):
         return None
+    lines = lines.rstrip(b"\r\n")
     if b"\r" in lines:
         lines = lines.replace(b"\r\n", b"\n")
         if b"\r" in lines:
             return None
     try:
-        rows: list[list[Any]] = orjson.loads(b"[[%b]]" % lines.rstrip(b"\n").replace(b"\n", b"],["))
+        rows: list[list[Any]] = orjson.loads(b"[[%b]]" % lines.replace(b"\n", b"],["))
     except orjson.JSONDecodeError:
         return None
     return rows if set(map(len, rows)) == {width} else None
