@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from nbdeploy.exceptions import DeadlineError, OverloadedError, StoppedError
-from nbdeploy.serving.call_costs import AT_ONCE_SECONDS, INLINE_SECONDS, CallCosts, processor_clock
+from nbdeploy.serving.call_costs import AT_ONCE_SECONDS, CallCosts, processor_clock
 from nbdeploy.serving.elsewhere import CallsElsewhere, Elsewhere
 from nbdeploy.serving.prediction_thread import PredictionThread
 from nbdeploy.serving.work import Waiting, Work, join, outcome_of
@@ -152,7 +152,7 @@ class MicroBatcher:
             joined = join(together)
             # One by one they would be answered at once: together they never take longer.
             is_cheap = all(self._costs.of(work) < AT_ONCE_SECONDS for work in together)
-            if not is_cheap and self._costs.of(joined) >= INLINE_SECONDS:
+            if not (is_cheap or self._costs.is_for_the_loop(joined)):
                 continue
             self._on_call(joined.size)
             answers, error = outcome_of(self._costs.timed, joined)
@@ -285,7 +285,7 @@ class MicroBatcher:
                 continue
             joined = join([waiting.work for waiting in batch])
             self._on_call(joined.size)
-            if self._costs.of(joined) < INLINE_SECONDS:
+            if self._costs.is_for_the_loop(joined):
                 self._finish(batch, joined, *outcome_of(self._costs.timed, joined))
             else:
                 self._hand_over(batch, joined)

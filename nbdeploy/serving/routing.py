@@ -243,7 +243,10 @@ def _returns_often(model: Any) -> bool:
     after the other.
     """
     final = model.steps[-1][1] if hasattr(model, "steps") else model
-    return len(getattr(final, "estimators_", ())) > _FEW_TREES
+    # Forests and gradient boosting; histogram gradient boosting.
+    return any(
+        len(getattr(final, name, ())) > _FEW_TREES for name in ("estimators_", "_predictors")
+    )
 
 
 def _nothing() -> None:

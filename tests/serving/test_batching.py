@@ -309,7 +309,7 @@ def test_what_is_called_elsewhere_is_never_answered_at_once():
 
 @pytest.mark.parametrize(
     ("options", "seconds", "together"),
-    [({}, 0.002, True), ({}, 0.2, False), ({"max_batch_size": 1024}, 0.002, False)],
+    [({}, 0.02, True), ({}, 0.2, False), ({"max_batch_size": 1024}, 0.02, False)],
     ids=["quick", "slow", "limited"],
 )
 def test_large_work_shares_a_call_beyond_the_usual_rows_if_it_is_quickly_done(
@@ -334,3 +334,24 @@ def test_large_work_shares_a_call_beyond_the_usual_rows_if_it_is_quickly_done(
 
     assert asyncio.run(main()) == [[2 * number] * 600 for number in range(5)]
     assert (max(map(len, model.calls)) > 1024) is together
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_wide", "thread"),
+    [
+        (600, False, "MainThread"),
+        (600, True, "nbdeploy-predict"),
+        (100, False, "nbdeploy-predict"),
+    ],
+)
+def test_a_call_of_many_rows_may_take_longer_on_the_event_loop_unless_others_run_beside_it(
+    rows, is_wide, thread
+):
+    model = Doubling(seconds=0.005)
+    looks = count()
+    batcher = MicroBatcher(busy_clock=lambda: next(looks) * 0.005)
+
+    (call,) = learned_by(batcher, [Numbers(model, [1] * rows, is_wide=is_wide)])
+
+    assert model.threads == {thread}
+    assert call["runs"] == ("on the event loop" if thread == "MainThread" else "in a thread")
