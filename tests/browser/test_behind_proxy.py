@@ -159,7 +159,9 @@ def test_directly_the_one_time_link_works_from_jupyter_under_another_name(lab):
     notebook.close()
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize(
+    "theme", ["JupyterLab Light", pytest.param("JupyterLab Dark", marks=pytest.mark.acceptance)]
+)
 def test_the_form_predicts_without_any_address(lab, theme):
     short = theme.split()[-1].lower()
     notebook = lab.open(

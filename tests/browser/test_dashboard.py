@@ -58,7 +58,9 @@ def saved_html(notebook):
     ][-1]
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize(
+    "theme", ["JupyterLab Light", pytest.param("JupyterLab Dark", marks=pytest.mark.acceptance)]
+)
 def test_it_lives_while_a_cell_is_busy_and_ends_with_its_service(lab, theme):
     tone = theme.split()[-1].lower()
     notebook = lab.open([SERVED, SHOWN, BUSY], theme=theme, name=f"dashboard-{tone}")

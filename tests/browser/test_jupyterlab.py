@@ -94,7 +94,9 @@ for _ in range(5):
 """
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize(
+    "theme", ["JupyterLab Dark", pytest.param("JupyterLab Light", marks=pytest.mark.acceptance)]
+)
 def test_the_card_of_an_ensemble_draws_its_members(lab, theme):
     tone = theme.split()[-1].lower()
     notebook = lab.open([ENSEMBLE, "service"], theme=theme, name=f"ensemble-{tone}")
@@ -173,7 +175,9 @@ with Client(service.url) as client:
 """
 
 
-@pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
+@pytest.mark.parametrize(
+    "theme", ["JupyterLab Dark", pytest.param("JupyterLab Light", marks=pytest.mark.acceptance)]
+)
 def test_the_comparison_of_versions_is_readable_in_the_theme(lab, theme):
     kind = theme.rpartition(" ")[2].lower()
     cells = [

@@ -37,7 +37,7 @@ def style(locator, name):
     return locator.evaluate("(node, name) => getComputedStyle(node)[name]", name)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["dark", pytest.param("light", marks=pytest.mark.acceptance)])
 def test_tables_of_versions_are_readable_in_the_theme(lab, theme):
     cells = [
         SAVE.format(theme=theme),

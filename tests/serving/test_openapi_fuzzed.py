@@ -90,9 +90,8 @@ def assert_true(folder, kind, *, examples, token, seed=None):
         assert f"✅ {phase}" in done.stdout.replace("✅  ", "✅ ")
 
 
-@pytest.mark.parametrize("token", [None, TOKEN], ids=["without token", "with token"])
-def test_openapi_is_true(tmp_path, token):
-    assert_true(tmp_path, "frame", examples=20, token=token, seed=1)
+def test_openapi_is_true(tmp_path):
+    assert_true(tmp_path, "frame", examples=20, token=TOKEN, seed=1)
 
 
 @pytest.mark.acceptance
