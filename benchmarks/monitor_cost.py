@@ -112,7 +112,7 @@ def measure_once(model: str, asks: Sequence[Ask], options: Sequence[str]) -> Rat
             process.stdin.write("go\n")
             process.stdin.flush()
             answered = orjson.loads(process.stdout.readline())
-            loading.result()
+            assert not loading.result().failed
         finally:
             process.kill()
     watched, alone = (

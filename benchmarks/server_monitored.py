@@ -55,6 +55,8 @@ def take_turns(switch: Switch, seconds: float, *, never: bool) -> list[list[floa
 class Switch:
     """Takes the monitor out of the path of requests, and puts it back.
 
+    What is in flight is counted all the time: a request may begin in one turn and end in the next.
+
     Parameters
     ----------
     inference
@@ -75,8 +77,6 @@ class Switch:
             self._is_on = True
             for name in ("count_together", "_count"):
                 delattr(self._inference, name)
-            for name in ("enter", "leave"):
-                delattr(self._inference.monitor, name)
             self._inference.pace.takes = self._takes
             self._inference.batcher._on_call = self._told  # noqa: SLF001 -- as above
 
@@ -90,7 +90,6 @@ class Switch:
                 "_count": lambda *_: 0.0,
             }
             vars(self._inference).update(replaced)
-            vars(self._inference.monitor).update(enter=_nothing, leave=_nothing)
             self._inference.pace.takes = _never
             self._inference.batcher._on_call = self._add  # noqa: SLF001 -- as above
 
@@ -105,10 +104,6 @@ class Switch:
 def _mark(questions: Sequence[Any], _: list[Any]) -> None:
     for question in questions:
         question.ended = 0.0
-
-
-def _nothing() -> None:
-    pass
 
 
 def _never() -> bool:
