@@ -7,6 +7,7 @@ monitor and without as JSON: requests, seconds, seconds of the processor.
 from __future__ import annotations
 
 import argparse
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -34,7 +35,10 @@ def main() -> None:
     switch = Switch(service.service.inference)
     print("ready", flush=True)
     input()
-    print(orjson.dumps(take_turns(switch, options.seconds, never=options.never)).decode())
+    answered = take_turns(switch, options.seconds, never=options.never)
+    print(orjson.dumps(answered).decode(), flush=True)
+    # Whoever asks has not ended yet.
+    threading.Event().wait()
 
 
 def take_turns(switch: Switch, seconds: float, *, never: bool) -> list[list[float]]:
