@@ -215,7 +215,7 @@ class Ledger:
                 continue
             entries = waiting[:size]
             del waiting[:size]
-            yield _finished(labels, *(entries[field::USUAL_ENTRY] for field in range(USUAL_ENTRY)))
+            yield _of_usual(labels, *(entries[field::USUAL_ENTRY] for field in range(USUAL_ENTRY)))
 
     def _take_others(self) -> Iterator[_Finished]:
         size = len(self._pending)
@@ -314,7 +314,7 @@ class Ledger:
             self._begin()
 
 
-def _finished(
+def _of_usual(
     labels: LabelValues, ended: list[float], started: list[Any], predicted: list[Any]
 ) -> _Finished:
     """Spell out requests that were told one by one or, where they shared a call, together."""

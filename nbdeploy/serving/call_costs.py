@@ -27,7 +27,7 @@ _KINDS = 256
 
 
 def processor_clock() -> Callable[[], float]:
-    """Give the clock of what a thread computes, or of the day where that one is too coarse."""
+    """Give the clock of what a thread computes; the usual one where that is too coarse."""
     is_fine = time.get_clock_info("thread_time").resolution <= _FINE_SECONDS
     return time.thread_time if is_fine else time.perf_counter
 

@@ -155,4 +155,5 @@ def test_a_model_may_move_with_its_manifest(forest, tmp_path):
     ModelSerializer.save_model(forest, tmp_path / "a.joblib")
     shutil.move(tmp_path / "a.joblib", tmp_path / "b.joblib")
     shutil.move(tmp_path / f"a.joblib{SUFFIX}", tmp_path / f"b.joblib{SUFFIX}")
-    ModelSerializer.load_model(tmp_path / "b.joblib")
+    loaded = ModelSerializer.load_model(tmp_path / "b.joblib")
+    assert loaded.get_params() == forest.get_params()

@@ -93,7 +93,8 @@ def test_trust_true_loads_anything_and_warns(foreign):
 
 def test_trust_true_does_not_warn_about_what_is_mine(forest, tmp_path):
     ModelSerializer.save_model(forest, tmp_path / "model.joblib")
-    ModelSerializer.load_model(tmp_path / "model.joblib", trust=True)
+    loaded = ModelSerializer.load_model(tmp_path / "model.joblib", trust=True)
+    assert loaded.get_params() == forest.get_params()
 
 
 def test_trust_false_trusts_nothing_more(foreign):

@@ -237,6 +237,23 @@ def learned_by(batcher, works):
     return asyncio.run(main())
 
 
+def test_a_kind_of_call_that_is_dear_now_and_then_runs_in_a_thread():
+    looks = count()
+    spent = [0.0]
+
+    def busy():
+        # Every second look ends a call: of 0.1 ms, then of 100 ms, and so on.
+        spent[0] += (0.0, 0.0001, 0.0, 0.1)[next(looks) % 4]
+        return spent[0]
+
+    model = Doubling()
+    batcher = MicroBatcher(busy_clock=busy)
+
+    (call,) = learned_by(batcher, [Numbers(model, [n] * 64) for n in range(40)])
+
+    assert call["runs"] == "in a thread"
+
+
 @pytest.mark.parametrize("may_block", [False, True])
 def test_what_only_waited_in_a_thread_comes_back_to_the_event_loop_unless_it_may_block(may_block):
     now, computed = [0.0], [0.0]

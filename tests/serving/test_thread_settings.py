@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 
@@ -15,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from nbdeploy import deploy
+from nbdeploy.serving.prediction_thread import PredictionThread
 from nbdeploy.serving.thread_settings import (
     FINITE_BOUND,
     SWITCH_SECONDS,
@@ -65,6 +67,23 @@ def test_a_call_in_a_serving_thread_takes_one_core_and_no_second_look():
     assert before == after == settings()
     assert before["validates"]
     assert before["looks"]
+
+
+def test_a_prediction_thread_is_set_up_before_its_first_call():
+    # Within the call it would count as part of what the call costs.
+    async def main():
+        loop = asyncio.get_running_loop()
+        found = loop.create_future()
+        thread = PredictionThread(loop)
+        thread.run(lambda: [settings()], lambda answers, _: found.set_result(answers))
+        try:
+            return await asyncio.wait_for(found, 10)
+        finally:
+            thread.close()
+
+    found = asyncio.run(main())
+
+    assert found == [{"jobs": 1, "openmp": 1, "validates": False, "looks": True}]
 
 
 @pytest.mark.parametrize(

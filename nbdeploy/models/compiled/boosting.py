@@ -135,16 +135,13 @@ def _sum(
     values = joined.stack([*first, *leaves[outputs:]])
     stages = len(leaves) // outputs
     turn = turn_of(len(apart)) if apart else MOST_ROWS
-    pairs = [
-        (tree, values[place : place + len(leaf)])
-        for tree, place, leaf in zip(apart, joined.starts, leaves, strict=False)
-    ]
+    parts = joined.parts(values)
 
     def total(rows: Matrix) -> Matrix:
         features = prepare(rows)
         if len(rows) > turn:
             sums = np.zeros((outputs, len(rows)))
-            for number, (tree, held) in enumerate(pairs):
+            for number, (tree, held) in enumerate(zip(apart, parts, strict=True)):
                 sums[number % outputs] += held.take(tree.apply(features))
             return np.ascontiguousarray(sums.T)
         found = values.take(joined.leaves(features))

@@ -9,6 +9,7 @@ Many rows are sent through one tree after the other, with a call for each.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -53,14 +54,15 @@ class JoinedTrees:
         self.count = len(trees)
         self.width = width
         first = np.cumsum([self.count - 1, *map(len, trees)])
-        self.starts: list[int] = first[:-1].tolist()
-        """Where the nodes of each tree begin among those of all."""
+        starts: list[int] = first[:-1].tolist()
+        # Where the nodes of each tree lie among those of all.
+        self._places = [slice(start, end) for start, end in pairwise(first.tolist())]
         if first[-1] > _MOST_NODES:
             message = f"its trees have more than {_MOST_NODES:,} nodes"
             raise Unsupported(message)
         nodes = np.zeros(first[-1], dtype=NODE_DTYPE)
-        _lead_to_trees(nodes, self.starts)
-        for number, (tree, start) in enumerate(zip(trees, self.starts, strict=True)):
+        _lead_to_trees(nodes, starts)
+        for number, (tree, start) in enumerate(zip(trees, starts, strict=True)):
             nodes[start : start + len(tree)] = _moved(tree, start, self.count - number)
         self._tree = tree_of(nodes, self.count + width)
         self._numbers = np.arange(self.count, dtype=np.float32)
@@ -79,6 +81,10 @@ class JoinedTrees:
             message = f"the leaves of its trees hold more than {_MOST_NUMBERS:,} numbers"
             raise Unsupported(message)
         return np.concatenate([lead, *values]) + 0.0
+
+    def parts(self, stacked: Matrix) -> list[Matrix]:
+        """Return what the nodes of each tree hold, out of what `stack` gave."""
+        return [stacked[place] for place in self._places]
 
     def leaves(self, matrix: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
         """Return the numbers of the leaves, shape ``[trees, n]``.
@@ -233,10 +239,7 @@ def _averages(model: Any, situation: Situation) -> Answer:
     values = joined.stack([state["values"].reshape(len(state["nodes"]), -1) for state in states])
     count = len(trees)
     turn = turn_of(count)
-    alone = [
-        (tree.tree_, values[start : start + len(state["nodes"])])
-        for tree, state, start in zip(trees, states, joined.starts, strict=True)
-    ]
+    alone = [(tree.tree_, leaves) for tree, leaves in zip(trees, joined.parts(values), strict=True)]
 
     def average(rows: Matrix) -> Matrix:
         features = floats.check(rows)

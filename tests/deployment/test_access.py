@@ -10,25 +10,13 @@ import subprocess
 
 import httpx2
 import pytest
-from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
 
-from nbdeploy import Client, deploy, stop_all
+from nbdeploy import Client, deploy
 from nbdeploy.exceptions import RequestError, ServingError, StartupError, UnreachableError
 from nbdeploy.serving.token_file import token_path
+from tests.deployment.iris import IRIS
 
-IRIS = load_iris(as_frame=True)
-
-
-@pytest.fixture(autouse=True)
-def nothing_left():
-    yield
-    stop_all()
-
-
-@pytest.fixture(scope="module")
-def model():
-    return LogisticRegression(max_iter=500).fit(IRIS.data, IRIS.target)
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 @pytest.fixture(scope="module")

@@ -8,29 +8,13 @@ from contextlib import ExitStack
 
 import httpx2
 import pytest
-from sklearn.datasets import load_iris
-from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from nbdeploy import deploy, deployments, stop_all
 from nbdeploy.exceptions import PortInUseError, UnfittedModelError
+from tests.deployment.iris import IRIS, constant
 
-IRIS = load_iris(as_frame=True)
-
-
-@pytest.fixture(autouse=True)
-def nothing_left():
-    yield
-    stop_all()
-
-
-@pytest.fixture(scope="module")
-def model():
-    return LogisticRegression(max_iter=500).fit(IRIS.data, IRIS.target)
-
-
-def constant(label, rows=((0.0,), (1.0,))):
-    return DummyClassifier(strategy="constant", constant=label).fit(rows, [label] * len(rows))
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 def test_the_same_name_again_swaps_the_model_behind_the_same_url(model):

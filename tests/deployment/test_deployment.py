@@ -15,8 +15,6 @@ import pandas as pd
 import pytest
 from palmerpenguins import load_penguins
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.datasets import load_iris
-from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -35,19 +33,9 @@ from nbdeploy.exceptions import (
     UntrustedModelError,
 )
 from nbdeploy.scaling import ConcurrencyPolicy
+from tests.deployment.iris import IRIS, constant
 
-IRIS = load_iris(as_frame=True)
-
-
-@pytest.fixture(autouse=True)
-def nothing_left():
-    yield
-    stop_all()
-
-
-@pytest.fixture(scope="module")
-def model():
-    return LogisticRegression(max_iter=500).fit(IRIS.data, IRIS.target)
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +51,6 @@ def penguins():
         (texts, make_column_selector(dtype_exclude="number")),
     )
     return make_pipeline(columns, LogisticRegression(max_iter=1000)).fit(X, y), X
-
-
-def constant(label, rows=((0.0,), (1.0,))):
-    return DummyClassifier(strategy="constant", constant=label).fit(rows, [label] * len(rows))
 
 
 def test_penguins_with_texts_and_missing_values_answer_as_the_model_itself(penguins):

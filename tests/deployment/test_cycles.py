@@ -5,17 +5,9 @@ import threading
 
 import psutil
 import pytest
-from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
 
 from nbdeploy import deploy, stop_all
-
-X, Y = load_iris(return_X_y=True, as_frame=True)
-
-
-@pytest.fixture(scope="module")
-def model():
-    return LogisticRegression(max_iter=500).fit(X, Y)
+from tests.deployment.iris import IRIS
 
 
 @pytest.mark.parametrize(
@@ -25,10 +17,10 @@ def test_deploying_and_stopping_leaves_no_thread_no_file_and_no_memory(model, cy
     def cycle(number):
         token = "s3cret-t0ken" if number % 2 else None
         name = f"line-{number % 3}"
-        with deploy(model, name=name, example=X, token=token) as service:
-            service.predict(X.head(3))
-            service.predict_proba(X.head(2))
-            deploy(model, name=name, example=X, token=token)
+        with deploy(model, name=name, example=IRIS.data, token=token) as service:
+            service.predict(IRIS.data.head(3))
+            service.predict_proba(IRIS.data.head(2))
+            deploy(model, name=name, example=IRIS.data, token=token)
             repr(service)
             service.to_html()
 
