@@ -8,6 +8,7 @@ or says what is wrong.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any, TypeAlias
@@ -15,7 +16,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nbdeploy.exceptions import SignatureError
+from nbdeploy.models.cell_columns import CellColumns
 from nbdeploy.models.columns import Column
+from nbdeploy.models.matrices import packed
 from nbdeploy.models.rows import RawTable
 from nbdeploy.models.signature import Signature
 
@@ -29,7 +32,7 @@ _FLOATS = frozenset({float, int})
 _ROWS = frozenset({list, dict})
 _CONTAINERS = frozenset({list, tuple})
 _Rules: TypeAlias = dict[type, Callable[[Any], bool]]
-_Check: TypeAlias = Callable[[Sequence[Any]], bool]
+_Look: TypeAlias = Callable[[Sequence[Any]], Any]
 
 
 class QuickRows:
@@ -59,17 +62,22 @@ class QuickRows:
         self._rules = rules if signature.kind == "frame" and all(rules) else None
         is_mixed = len({column.dtype for column in signature.columns}) > 1
         self._most_rows = most_rows if self._rules is not None and is_mixed else QUICK_ROWS
-        self._checks = list(map(_check_of_many, signature.columns, rules))
+        self._looks = list(map(_look_at_many, signature.columns, rules))
         self._width = signature.width
         self._is_of_floats = signature.kind == "array" and signature.dtype == "float64"
 
-    def take(self, rows: Any) -> list[Sequence[Any]] | None:
+    def take(self, rows: Any) -> list[Sequence[Any]] | CellColumns | None:
         """Give the rows as cells in the order of the columns, ``None`` if one needs a closer look.
 
         Parameters
         ----------
         rows
             As `Signature.validate` takes them.
+
+        Returns
+        -------
+        list or CellColumns or None
+            A list of rows; of more than `QUICK_ROWS` of them their columns.
         """
         if self._is_of_floats and type(rows) is list and len(rows) == self._width:
             # One flat row, the commonest request of all.
@@ -88,18 +96,18 @@ class QuickRows:
         fits = self._are_floats if self._is_of_floats else self._are_cells
         return list(table.rows) if table.rows and all(map(fits, table.rows)) else None
 
-    def _take_many(self, table: RawTable) -> list[Sequence[Any]] | None:
+    def _take_many(self, table: RawTable) -> CellColumns | None:
         if table.count > self._most_rows or not (table.rows or table.columns):
             return None
-        # Of an array only itself: what a mask hides is not for this look to decide.
-        columns = [
-            cells.tolist() if type(cells) is np.ndarray else cells for cells in table.by_column()
-        ]
-        if not _CONTAINERS.issuperset(map(type, columns)):
-            return None
-        if not all(check(cells) for check, cells in zip(self._checks, columns, strict=True)):
-            return None
-        return list(table.rows) or list(zip(*columns, strict=True))
+        columns = []
+        for look, cells in zip(self._looks, table.by_column(), strict=True):
+            # Of an array only itself: what a mask hides is not for this look to decide.
+            plain = cells.tolist() if type(cells) is np.ndarray else cells
+            taken = look(plain) if type(plain) in _CONTAINERS else None
+            if taken is None:
+                return None
+            columns.append(taken)
+        return CellColumns(columns)
 
     def _are_cells(self, row: Sequence[Any]) -> bool:
         assert self._rules is not None
@@ -134,43 +142,59 @@ def _rules(column: Column) -> _Rules:
     return rules
 
 
-def _check_of_many(column: Column, rules: _Rules) -> _Check:
-    """Tell whether all cells of a column pass their rules, with few steps of Python for each."""
-    bounds = _BOUNDS_OF_MANY.get(column.kind, _pass_one_by_one)
+def _look_at_many(column: Column, rules: _Rules) -> _Look:
+    """Give what looks at a whole column with few steps of Python for each cell.
 
-    def check(cells: Sequence[Any]) -> bool:
+    It returns the cells as `CellColumns` holds them, ``None`` if one needs a closer look.
+    """
+    take = _TAKEN_AT_ONCE.get(column.kind, _one_by_one)
+
+    def look(cells: Sequence[Any]) -> Any:
         types = set(map(type, cells))
-        if not rules.keys() >= types:
-            return False
-        if type(None) in types:
-            cells = [cell for cell in cells if cell is not None]
-        return not cells or bounds(rules, cells)
+        return take(rules, cells, types) if rules.keys() >= types else None
 
-    return check
+    return look
 
 
-def _pass_at_the_ends(rules: _Rules, cells: Sequence[Any]) -> bool:
+def _finite_numbers(rules: _Rules, cells: Sequence[Any], types: set[type]) -> Any:
+    if type(None) in types:
+        cells = [math.nan if cell is None else cell for cell in cells]
+    numbers = packed(cells, np.dtype(np.float64))
+    if numbers is None:
+        return None
+    # Where a number may be missing, NaN says that it is.
+    fits = ~np.isinf(numbers) if type(None) in rules else np.isfinite(numbers)
+    if int in types:
+        # From 2**53 on there are whole numbers that no float holds.
+        fits &= ~(np.abs(numbers) >= _EXACT)
+    return numbers if fits.all() else None
+
+
+def _within_range(rules: _Rules, cells: Sequence[Any], types: set[type]) -> Any:
+    present = _present(cells, types)
     check = rules[int]
-    return check(min(cells)) and check(max(cells))
+    fits = not present or (check(min(present)) and check(max(present)))
+    return list(cells) if fits else None
 
 
-def _are_finite(rules: _Rules, cells: Sequence[Any]) -> bool:
-    # NaN and infinity make the sum so; beyond 2**53 there are whole numbers that no float holds.
-    return _pass_at_the_ends(rules, cells) and isfinite(sum(cells))
+def _texts(rules: _Rules, cells: Sequence[Any], types: set[type]) -> Any:
+    distinct = set(_present(cells, types))
+    fits = all(map(str.isascii, distinct)) or all(map(rules[str], distinct))
+    return list(cells) if fits else None
 
 
-def _are_texts(rules: _Rules, cells: Sequence[Any]) -> bool:
-    return all(map(str.isascii, cells)) or all(map(rules[str], cells))
+def _one_by_one(rules: _Rules, cells: Sequence[Any], _: set[type]) -> Any:
+    return list(cells) if all(rules[type(cell)](cell) for cell in cells) else None
 
 
-def _pass_one_by_one(rules: _Rules, cells: Sequence[Any]) -> bool:
-    return all(rules[type(cell)](cell) for cell in cells)
+def _present(cells: Sequence[Any], types: set[type]) -> Sequence[Any]:
+    return [cell for cell in cells if cell is not None] if type(None) in types else cells
 
 
-_BOUNDS_OF_MANY: dict[str, Callable[[_Rules, Sequence[Any]], bool]] = {
-    "float": _are_finite,
-    "int": _pass_at_the_ends,
-    "string": _are_texts,
+_TAKEN_AT_ONCE: dict[str, Callable[[_Rules, Sequence[Any], set[type]], Any]] = {
+    "float": _finite_numbers,
+    "int": _within_range,
+    "string": _texts,
 }
 _INTEGERS = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nbdeploy.exceptions import SignatureError
+from nbdeploy.models.cell_columns import CellColumns
 from nbdeploy.models.columns import Label, list_values, shorten
 from nbdeploy.models.example import as_frame
 from nbdeploy.models.misfit import near_miss
@@ -22,6 +23,7 @@ __all__ = ["Layout", "RawTable", "take_values"]
 _SEQUENCES = (list, tuple, np.ndarray, pd.Series)
 _TWO_DIMENSIONS = 2
 _SPELLED_OUT = 5
+_MANY_RECORDS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +93,7 @@ class Layout:
         self.positional = positional
         self._expected = frozenset(names)
         self._pick = _picker(names)
+        self._cells = list(map(itemgetter, names))
 
     def arrange(self, rows: Any) -> RawTable:
         """Return rows in the order of the columns.
@@ -104,10 +107,12 @@ class Layout:
             return self._from_list(rows)
         if isinstance(rows, Mapping):
             return self._from_mapping(rows)
-        if isinstance(rows, np.ndarray):
-            return self._from_array(rows)
-        if isinstance(rows, pd.Series):
-            return self._from_series(rows)
+        if isinstance(rows, (np.ndarray, pd.Series)):
+            return (
+                self._from_series(rows) if isinstance(rows, pd.Series) else self._from_array(rows)
+            )
+        if isinstance(rows, CellColumns):
+            return RawTable(len(rows), columns=rows.columns)
         frame = as_frame(rows)
         if frame is not None:
             return self._from_frame(frame)
@@ -123,6 +128,9 @@ class Layout:
         if not rows:
             raise no_rows()
         if isinstance(rows[0], Mapping):
+            columns = self._columns(rows) if len(rows) >= _MANY_RECORDS else None
+            if columns is not None:
+                return RawTable(len(rows), columns=columns)
             return RawTable(len(rows), rows=self._records(rows))
         if not _is_sequence(rows[0]):
             self._check_width(rows, 0)
@@ -165,6 +173,15 @@ class Layout:
         except (KeyError, TypeError):
             pass
         return [self._record(record, number) for number, record in enumerate(records)]
+
+    def _columns(self, records: Sequence[Any]) -> Sequence[list[Any]] | None:
+        """Return the columns of records that have no other names: no row is made on the way."""
+        try:
+            if set(map(len, records)) == {self.width}:
+                return [list(map(cell, records)) for cell in self._cells]
+        except (KeyError, TypeError):
+            pass
+        return None
 
     def _record(self, record: Any, number: int) -> Sequence[Any]:
         if not isinstance(record, Mapping):

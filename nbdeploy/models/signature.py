@@ -142,7 +142,7 @@ class Signature(ReprMixin):
             table = self._layout.arrange(rows)
         except SignatureError:
             return rows
-        if not table.rows:
+        if not (table.rows or table.columns):
             return rows
         matrix = self._matrix(table)
         if matrix is not None:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nbdeploy.models.baseline import Baseline
+from nbdeploy.models.cell_columns import CellColumns
 from nbdeploy.models.distributions import Counts, Distribution, as_numbers
 
 __all__ = ["WINDOW_ROWS", "DriftWindow", "Seen"]
@@ -92,11 +93,13 @@ class DriftWindow:
         Parameters
         ----------
         rows
-            What a signature's ``validate`` gives, or a list of rows of plain cells.
+            What a signature's ``validate`` gives, or plain cells: a list of rows, or columns.
         """
         if type(rows) is list:
             return rows
         step = self._step(len(rows))
+        if isinstance(rows, CellColumns):
+            return rows[::step]
         if isinstance(rows, (pd.DataFrame, pd.Series)):
             return rows.iloc[::step].copy()
         return rows[::step].copy()
@@ -176,11 +179,14 @@ class DriftWindow:
                 parts.append(table.iloc[cut:] if hasattr(table, "iloc") else table[cut:])
         frames = [part for part in parts if isinstance(part, pd.DataFrame)]
         arrays = [part for part in parts if isinstance(part, np.ndarray)]
-        joined: list[Any] = [pd.concat(frames)] if frames else []
+        joined: list[Any] = [part for part in parts if isinstance(part, CellColumns)]
+        joined += [pd.concat(frames)] if frames else []
         return [*joined, np.concatenate(arrays)] if arrays else joined
 
 
 def _column(table: Any, place: int) -> Any:
+    if isinstance(table, CellColumns):
+        return table.columns[place]
     return table.iloc[:, place] if hasattr(table, "iloc") else table[:, place]
 
 

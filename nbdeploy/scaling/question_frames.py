@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from nbdeploy.models.cell_columns import CellColumns
 from nbdeploy.models.forms import form_of
 from nbdeploy.models.signature import Signature
 from nbdeploy.serving.frames import array_of, describe_array
@@ -20,7 +21,7 @@ def frame_of(rows: Any) -> tuple[dict[str, Any], bytes | memoryview]:
     Parameters
     ----------
     rows
-        A list of rows of plain cells, or what `Signature.validate` gives.
+        Plain cells, a list of rows or their columns, or what `Signature.validate` gives.
 
     Returns
     -------
@@ -29,6 +30,8 @@ def frame_of(rows: Any) -> tuple[dict[str, Any], bytes | memoryview]:
     """
     if type(rows) is list:
         return {"form": "cells"}, orjson.dumps(rows)
+    if isinstance(rows, CellColumns):
+        return {"form": "columns"}, orjson.dumps(rows.columns, option=orjson.OPT_SERIALIZE_NUMPY)
     if isinstance(rows, np.ndarray):
         described = describe_array(rows)
         if described is not None:
@@ -58,6 +61,8 @@ def rows_of(form: dict[str, Any], payload: memoryview, signature: Signature) -> 
     """
     if form["form"] == "cells":
         return orjson.loads(payload)
+    if form["form"] == "columns":
+        return CellColumns(orjson.loads(payload))
     if form["form"] == "array":
         return array_of(form["array"], payload)
     return signature.validate(orjson.loads(payload)["features"])

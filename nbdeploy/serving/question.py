@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from nbdeploy.models.cell_columns import CellColumns
+
 if TYPE_CHECKING:
     from nbdeploy.serving.routing import Route
 
@@ -84,8 +86,9 @@ class Question:
 
 def form_of(rows: Any) -> Hashable:
     """Tell the form of validated rows that can be joined with others of the same; or ``None``."""
-    if type(rows) is list:
-        return list
+    if isinstance(rows, (list, CellColumns)):
+        form: Hashable = type(rows)
+        return form
     if isinstance(rows, np.ndarray) and rows.ndim == 2:  # noqa: PLR2004 -- rows and columns
         return str(rows.dtype)
     # Of columns that differ in their type another one would be made.
@@ -97,4 +100,6 @@ def _joined(parts: Sequence[Any]) -> Any:
         return np.concatenate(parts)
     if isinstance(parts[0], pd.DataFrame):
         return pd.concat(parts, ignore_index=True)
+    if isinstance(parts[0], CellColumns):
+        return CellColumns.joined(parts)
     return list(chain.from_iterable(parts))

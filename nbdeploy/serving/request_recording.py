@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from nbdeploy.models.cell_columns import CellColumns
 from nbdeploy.monitoring.monitor import ModelMonitor
 from nbdeploy.monitoring.request_lines import Noted
 from nbdeploy.monitoring.request_log import RequestLog, RequestWriter, require_columns
@@ -142,7 +143,7 @@ class RequestRecorder:
         rows = question.rows
         width = max(1, question.route.signature.width)
         most = max(1, min(self._log.max_rows, _CELLS // width))
-        if type(rows) is list:
+        if isinstance(rows, (list, CellColumns)):
             return rows if len(rows) <= most else rows[:most]
         if len(rows) > most:
             is_table = isinstance(rows, (pd.DataFrame, pd.Series))

@@ -16,6 +16,7 @@ import numpy as np
 
 from nbdeploy.exceptions import DeadlineError, NbdeployError, PredictionError, SignatureError
 from nbdeploy.models.baseline import Baseline
+from nbdeploy.models.cell_columns import CellColumns
 from nbdeploy.models.compiled import (
     CompiledModel,
     Declined,
@@ -116,7 +117,7 @@ class Route:
         """
         cells = self._quick.take(rows)
         if cells is not None:
-            return Question(self, method, cells, form=list)
+            return Question(self, method, cells, form=type(cells))
         batch = self.signature.validate(rows)
         # A model that nobody knows gets the table that was sent.
         return Question(self, method, batch, form=None if self.may_block else form_of(batch))
@@ -129,7 +130,7 @@ class Route:
         method
             One that the predictor has.
         rows
-            What `Signature.validate` gives, or a list of rows of plain cells.
+            What `Signature.validate` gives, or plain cells as `QuickRows.take` gives them.
 
         Raises
         ------
@@ -158,7 +159,7 @@ class Route:
         return self.predictor.call(method, batch)
 
     def _batch(self, rows: Any) -> Any:
-        if type(rows) is not list:
+        if not isinstance(rows, (list, CellColumns)):
             return rows
         if self.signature.kind == "array":
             return np.array(rows, dtype=np.float64, order=self.signature.order)

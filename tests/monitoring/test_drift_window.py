@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbdeploy.models.baseline import Baseline
+from nbdeploy.models.cell_columns import CellColumns
 from nbdeploy.models.distributions import learn_distribution
 from nbdeploy.models.signature import Signature
 from nbdeploy.monitoring.drift_window import DriftWindow
@@ -29,25 +30,32 @@ def test_rows_of_any_form_are_counted_in_the_places_of_the_baseline():
     add(window, [(3.0, "a")])
     add(window, [[4.0, "b"], [500.0, "c"]])
     add(window, signature.validate(pd.DataFrame({"place": [5.0], "kind": ["a"]})))
+    add(window, CellColumns([np.array([4.5, np.nan]), ["b", None]]))
     rows, (place, kind) = window.read()
 
-    assert rows == 4
-    assert place.counts.sum() == 4
+    assert rows == 6
+    assert place.counts.sum() == 6
     assert place.counts[-1] == 1, "one is above all that was seen"
+    assert place.counts[0] == 1, "one is missing"
     assert place.median == 4.5
-    assert kind.counts.tolist() == [0, 2, 1, 1]
+    assert kind.counts.tolist() == [1, 2, 2, 1]
 
 
-@given(st.lists(st.tuples(st.integers(1, 400), st.booleans()), max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 400), st.sampled_from(["rows", "columns", "table"])), max_size=30
+    )
+)
 def test_the_window_has_the_latest_rows_whatever_their_form(requests):
     signature, window = window_of(rows=300)
     asked = []
-    for size, is_table in requests:
+    for size, form in requests:
         places = [float(len(asked) + number) for number in range(size)]
         rows = [(place, "a") for place in places]
         asked += places
         table = pd.DataFrame({"place": places, "kind": "a"})
-        add(window, signature.validate(table) if is_table else rows)
+        columns = CellColumns([np.array(places), ["a"] * size])
+        add(window, {"table": signature.validate(table), "columns": columns}.get(form, rows))
     rows, (place, _) = window.read()
 
     # Of a request that is larger than a window every other row is kept.

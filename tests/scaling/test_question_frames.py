@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nbdeploy.models.cell_columns import CellColumns
 from nbdeploy.models.signature import Signature
 from nbdeploy.scaling.question_frames import frame_of, rows_of
 
@@ -45,3 +46,13 @@ def test_plain_cells_arrive_as_plain_cells():
     signature = Signature.learn(example=FRAME)
 
     assert sent([(1.5, 2, "a", None)], signature) == [[1.5, 2, "a", None]]
+
+
+def test_columns_of_plain_cells_arrive_as_columns():
+    signature = Signature.learn(example=FRAME)
+    rows = CellColumns([np.array([0.1 + 0.2, np.nan]), ["x", None]])
+
+    again = sent(rows, signature)
+
+    assert isinstance(again, CellColumns)
+    assert list(again) == [(0.1 + 0.2, "x"), (None, None)]

@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from nbdeploy.models.cell_columns import CellColumns
 from nbdeploy.serving.question import form_of
 from nbdeploy.serving.routing import route_from_model
 
@@ -40,6 +41,19 @@ def test_tables_of_the_same_form_share_a_call_and_keep_their_answers(model, rows
     assert together.key == one.key
     alone = [answer for part in (one, *others) for answer in part.run()]
     assert np.allclose(together.run(), alone, rtol=1e-9, atol=1e-12)
+
+
+def test_large_requests_of_records_share_a_call_as_columns():
+    route = route_from_model(pipeline().fit(FRAME, TARGET), example=FRAME)
+    records = FRAME.to_dict("records")
+    one, *others = (
+        route.question("predict_proba", part) for part in (records[:100], records[100:])
+    )
+
+    together = one.joined(others)
+
+    assert isinstance(together.rows, CellColumns)
+    assert np.allclose(together.run(), route.model.predict_proba(FRAME), rtol=1e-9, atol=1e-12)
 
 
 def test_rows_of_another_form_do_not_join():

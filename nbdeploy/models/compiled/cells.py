@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nbdeploy.models.cell_columns import CellColumns
+
 __all__ = ["plain_cells"]
 
 
@@ -18,14 +20,14 @@ def plain_cells(rows: Any) -> Sequence[Sequence[Any]] | npt.NDArray[np.float64] 
     Parameters
     ----------
     rows
-        What `Signature.validate` gives, or a list of rows of plain cells.
+        What `Signature.validate` gives, a list of rows of plain cells, or their columns.
 
     Examples
     --------
-    >>> plain_cells(pd.DataFrame({"size": [1.5, None], "kind": ["a", "b"]}))
+    >>> list(plain_cells(pd.DataFrame({"size": [1.5, None], "kind": ["a", "b"]})))
     [(1.5, 'a'), (nan, 'b')]
     """
-    if type(rows) is list:
+    if isinstance(rows, (list, CellColumns)):
         return rows
     if isinstance(rows, np.ndarray):
         return rows if rows.dtype == np.float64 else None
@@ -34,4 +36,8 @@ def plain_cells(rows: Any) -> Sequence[Sequence[Any]] | npt.NDArray[np.float64] 
     if all(dtype == np.float64 for dtype in rows.dtypes):
         return rows.to_numpy()
     # Column by column: a row of a DataFrame costs as much as all of a column.
-    return list(zip(*(rows.iloc[:, place].tolist() for place in range(rows.shape[1])), strict=True))
+    return CellColumns([_cells_of(rows.iloc[:, place]) for place in range(rows.shape[1])])
+
+
+def _cells_of(series: pd.Series[Any]) -> Any:
+    return series.to_numpy() if series.dtype == np.float64 else series.tolist()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nbdeploy.models.cell_columns import CellColumns
 from nbdeploy.models.compiled.features import Number, Table
 from nbdeploy.models.compiled.lookups import Lookup, Pairs, numbered
 from nbdeploy.models.compiled.outcomes import Unanswerable
@@ -50,7 +51,7 @@ class ColumnReader:
         Unanswerable
             A cell is text where a number is expected, or the model would refuse it.
         """
-        columns = list(zip(*rows, strict=True))
+        columns = rows.columns if isinstance(rows, CellColumns) else list(zip(*rows, strict=True))
         features = self._defaults.repeat(len(rows), axis=0)
         arrays: dict[int, _Array] = {}
         for slot, number in self._numbers:
@@ -81,8 +82,8 @@ class _Codes:
 
     def write(self, cells: Sequence[Any], features: _Array) -> None:
         """Write the features that a column of cells decides."""
-        numbers = self._numbers
-        found = np.array([numbers[cell] for cell in cells], dtype=np.intp)
+        plain = cells.tolist() if isinstance(cells, np.ndarray) else cells
+        found = np.fromiter(map(self._numbers.__getitem__, plain), np.intp, len(plain))
         for has_pair, slots, values in self._pairs:
             rows = np.flatnonzero(has_pair[found])
             written = found[rows]
@@ -104,6 +105,8 @@ def _nth_pairs(
 
 def _floats(cells: Sequence[Any]) -> _Array:
     """Return numbers as float64, NaN where there is none; text is no number."""
+    if isinstance(cells, np.ndarray):
+        return cells
     try:
         return np.frombuffer(array("d", cells))
     except TypeError:
