@@ -45,6 +45,7 @@ from sklearn.tree import (
 from threadpoolctl import threadpool_limits
 
 from nbdeploy.models.compiled import CompiledModel, compile_model, verify
+from nbdeploy.models.compiled.leaf_masks import LeafMasks
 from nbdeploy.models.equality import assert_equal
 from nbdeploy.models.signature import Signature
 
@@ -147,6 +148,16 @@ TREES = {
         NAMES,
     ),
     "histogram regressor": (HistGradientBoostingRegressor(max_iter=10), IRIS, PETALS),
+    "histograms, large trees": (
+        HistGradientBoostingRegressor(max_leaf_nodes=None, min_samples_leaf=1, max_iter=5),
+        CANCER,
+        CANCER[:, 0],
+    ),
+    "boosting, large trees": (
+        GradientBoostingRegressor(max_depth=None, n_estimators=5),
+        CANCER,
+        CANCER[:, 0],
+    ),
     "histogram Poisson": (
         HistGradientBoostingRegressor(loss="poisson", max_iter=10),
         IRIS,
@@ -229,6 +240,16 @@ def _at_thresholds(model, X, moved):
         exact = precision(threshold)
         row[feature] = exact if moved is None else np.nextafter(exact, precision(moved))
     return rows
+
+
+@pytest.mark.parametrize("name", [name for name in TREES if "boost" in name or "hist" in name])
+def test_trees_that_no_mask_holds_are_walked_to_the_same_sums(name, monkeypatch):
+    model, signature, compiled, X = fitted(name)
+    monkeypatch.setattr(LeafMasks, "fit", lambda *_: False)
+    walked = compile_model(model, signature)
+
+    assert walked.turn != compiled.turn or "large" in name
+    assert verify(walked, model, signature, X, rows=500) is None
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,18 +1,20 @@
-"""Gradient boosting, compiled: its trees joined into one, its sums in the same order."""
+"""Gradient boosting, compiled: small trees as bit masks, others joined into one; sums in order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nbdeploy.models.compiled.heads import MOST_ROWS, Answer, Head, Situation
+from nbdeploy.models.compiled.leaf_masks import LeafMasks
 from nbdeploy.models.compiled.outcomes import Unsupported
 from nbdeploy.models.compiled.ranks import Ranks
 from nbdeploy.models.compiled.readers import Matrix
-from nbdeploy.models.compiled.trees import Floats, JoinedTrees, tree_of, turn_of
+from nbdeploy.models.compiled.thresholds import Thresholds
+from nbdeploy.models.compiled.trees import LEAF, Floats, JoinedTrees, tree_of, turn_of
 
 __all__ = [
     "gradient_boosting_classifier",
@@ -21,40 +23,51 @@ __all__ = [
     "hist_gradient_boosting_regressor",
 ]
 
-# Above so many rows the loops of scikit-learn itself are faster.
+# Above so many rows the loops of scikit-learn itself are faster: than masks, and than a walk.
+_MOST_ROWS_MASKED = 500
 _MOST_ROWS = 30
+
+
+class _Total(NamedTuple):
+    """The sum of all trees, and from how many rows on it is found another way, or not at all."""
+
+    of: Answer
+    limit: int = MOST_ROWS
+    turn: int = 0
+
+    def head(self, answers: dict[str, Answer], trees: int) -> Head:
+        """Return what can be asked."""
+        return Head(answers, limit=self.limit, walks=trees, turn=self.turn)
 
 
 def gradient_boosting_classifier(model: Any, situation: Situation) -> Head:
     """Compile a GradientBoostingClassifier."""
-    answers = _answers(model, _gradient_boosting(model, situation), np.greater_equal)
-    return Head(answers, limit=_MOST_ROWS, walks=model.estimators_.size)
+    total = _gradient_boosting(model, situation)
+    return total.head(_answers(model, total.of, np.greater_equal), model.estimators_.size)
 
 
 def gradient_boosting_regressor(model: Any, situation: Situation) -> Head:
     """Compile a GradientBoostingRegressor."""
     total = _gradient_boosting(model, situation)
-    answers: dict[str, Answer] = {"predict": lambda rows: total(rows).ravel()}
-    return Head(answers, limit=_MOST_ROWS, walks=model.estimators_.size)
+    return total.head({"predict": lambda rows: total.of(rows).ravel()}, model.estimators_.size)
 
 
 def hist_gradient_boosting_classifier(model: Any, situation: Situation) -> Head:
     """Compile a HistGradientBoostingClassifier."""
-    answers = _answers(model, _hist_gradient_boosting(model, situation), np.greater)
-    return _head_of_histograms(model, answers)
+    total = _hist_gradient_boosting(model, situation)
+    return total.head(_answers(model, total.of, np.greater), _trees_of(model))
 
 
 def hist_gradient_boosting_regressor(model: Any, situation: Situation) -> Head:
     """Compile a HistGradientBoostingRegressor."""
     total = _hist_gradient_boosting(model, situation)
     inverse = model._loss.link.inverse  # noqa: SLF001 -- no public name does it
-    answers: dict[str, Answer] = {"predict": lambda rows: inverse(total(rows).ravel())}
-    return _head_of_histograms(model, answers)
+    answers: dict[str, Answer] = {"predict": lambda rows: inverse(total.of(rows).ravel())}
+    return total.head(answers, _trees_of(model))
 
 
-def _head_of_histograms(model: Any, answers: dict[str, Answer]) -> Head:
-    trees = int(model.n_iter_ * model.n_trees_per_iteration_)
-    return Head(answers, walks=trees, turn=turn_of(trees))
+def _trees_of(model: Any) -> int:
+    return int(model.n_iter_ * model.n_trees_per_iteration_)
 
 
 def _answers(model: Any, total: Answer, is_second: Callable[..., Any]) -> dict[str, Answer]:
@@ -81,14 +94,38 @@ def _answers(model: Any, total: Answer, is_second: Callable[..., Any]) -> dict[s
     return answers
 
 
-def _gradient_boosting(model: Any, situation: Situation) -> Answer:
+def _gradient_boosting(model: Any, situation: Situation) -> _Total:
     width = len(situation.table.features)
     floats = Floats(takes_nan=False)
     states = [tree.tree_.__getstate__() for stage in model.estimators_ for tree in stage]
-    joined = JoinedTrees([state["nodes"] for state in states], width)
-    start = _start_of(model, width)
+    trees = [state["nodes"] for state in states]
     leaves = [model.learning_rate * state["values"].ravel() for state in states]
-    return _sum(joined, leaves, start, floats.check)
+    start = _start_of(model, width)
+    nodes = np.concatenate(trees)
+    splits = nodes[nodes["left_child"] != LEAF]
+    thresholds = Thresholds(splits["feature"], splits["threshold"], width)
+    if LeafMasks.fit(trees, thresholds.counts):
+        masks = _masks(
+            [_placed(tree, thresholds) for tree in trees], leaves, start, thresholds.counts
+        )
+        # The trees compare float32.
+        return _Total(
+            lambda rows: masks.sums(thresholds.exceeded(floats.check(rows).astype(np.float32))),
+            limit=_MOST_ROWS_MASKED,
+            turn=masks.rows_at_once,
+        )
+    joined = JoinedTrees(trees, width)
+    sums = _sum(joined, leaves, start)
+    return _Total(lambda rows: sums(floats.check(rows)), limit=_MOST_ROWS)
+
+
+def _placed(tree: npt.NDArray[Any], thresholds: Thresholds) -> npt.NDArray[Any]:
+    """Return the nodes of a tree with the places of its thresholds."""
+    placed = tree.copy()
+    for node in np.flatnonzero(tree["left_child"] != LEAF):
+        place = thresholds.place(tree["feature"][node], tree["threshold"][node])
+        placed["threshold"][node] = place + 0.5
+    return placed
 
 
 def _start_of(model: Any, width: int) -> Matrix:
@@ -104,43 +141,51 @@ def _start_of(model: Any, width: int) -> Matrix:
     return start
 
 
-def _hist_gradient_boosting(model: Any, situation: Situation) -> Answer:
+def _hist_gradient_boosting(model: Any, situation: Situation) -> _Total:
     stages = model._predictors  # noqa: SLF001 -- no public name tells it
     predictors = [predictor for stage in stages for predictor in stage]
     known, numbers = model._bin_mapper.make_known_categories_bitsets()  # noqa: SLF001 -- as above
     ranks = Ranks(predictors, len(situation.table.features), known=known, numbers=numbers)
     trees = [ranks.recode(predictor) for predictor in predictors]
-    joined = JoinedTrees(trees, ranks.width)
-    start = model._baseline_prediction.reshape(-1)  # noqa: SLF001 -- as above
     leaves = [predictor.nodes["value"] for predictor in predictors]
-    apart = [tree_of(nodes, ranks.width) for nodes in trees]
-    return _sum(joined, leaves, start, ranks.of, apart=apart)
+    start = model._baseline_prediction.reshape(-1)  # noqa: SLF001 -- as above
+    if LeafMasks.fit(trees, ranks.counts):
+        masks = _masks(trees, leaves, start, ranks.counts)
+        return _Total(lambda rows: masks.sums(ranks.of(rows)), turn=masks.rows_at_once)
+    apart = [tree_of(nodes, len(ranks.counts)) for nodes in trees]
+    joined = JoinedTrees(trees, len(ranks.counts))
+    sums = _sum(joined, leaves, start, apart=apart)
+    return _Total(lambda rows: sums(ranks.as_floats(ranks.of(rows))), turn=turn_of(len(trees)))
+
+
+def _masks(
+    trees: Sequence[Any], leaves: Sequence[Matrix], start: Matrix, thresholds: Sequence[int]
+) -> LeafMasks:
+    return LeafMasks(trees, _with_start(leaves, start), thresholds, outputs=len(start))
+
+
+def _with_start(leaves: Sequence[Matrix], start: Matrix) -> list[Matrix]:
+    """Let the first stage hold the start too: the sum then begins with the same rounding."""
+    first = [leaf + base for leaf, base in zip(leaves, start, strict=False)]
+    return [*first, *leaves[len(start) :]]
 
 
 def _sum(
-    joined: JoinedTrees,
-    leaves: Sequence[Matrix],
-    start: Matrix,
-    prepare: Callable[[Matrix], npt.NDArray[Any]],
-    *,
-    apart: Sequence[Any] = (),
+    joined: JoinedTrees, leaves: Sequence[Matrix], start: Matrix, *, apart: Sequence[Any] = ()
 ) -> Answer:
     """Return the sum of the leaves of a row, shape ``[n, trees a stage]``.
 
     Of many rows too, tree by tree, where `apart` has the trees.
     """
     outputs = len(start)
-    # The first stage holds the start too: the sum then begins with the same rounding.
-    first = [leaf + base for leaf, base in zip(leaves, start, strict=False)]
-    values = joined.stack([*first, *leaves[outputs:]])
+    values = joined.stack(_with_start(leaves, start))
     stages = len(leaves) // outputs
     turn = turn_of(len(apart)) if apart else MOST_ROWS
     parts = joined.parts(values)
 
-    def total(rows: Matrix) -> Matrix:
-        features = prepare(rows)
-        if len(rows) > turn:
-            sums = np.zeros((outputs, len(rows)))
+    def total(features: npt.NDArray[Any]) -> Matrix:
+        if len(features) > turn:
+            sums = np.zeros((outputs, len(features)))
             for number, (tree, held) in enumerate(zip(apart, parts, strict=True)):
                 sums[number % outputs] += held.take(tree.apply(features))
             return np.ascontiguousarray(sums.T)

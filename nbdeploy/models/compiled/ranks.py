@@ -1,9 +1,7 @@
-"""Features as small whole numbers, for the trees of histogram gradient boosting."""
+"""Histogram gradient boosting: its features and its trees by the places of their thresholds."""
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,21 +9,22 @@ import numpy as np
 import numpy.typing as npt
 
 from nbdeploy.models.compiled.readers import Matrix
+from nbdeploy.models.compiled.thresholds import Codes, Thresholds
+from nbdeploy.models.compiled.trees import LEAF
 
 __all__ = ["Ranks"]
 
-_WORTH_SORTING = 32
-_LEAF = -1
 _CODES = 256
+# Of the one threshold of a split on categories: not exceeded, exceeded, nobody knows.
+_LEFT, _RIGHT, _UNKNOWN = range(3)
 
 
 class Ranks:
-    """Features as the number of thresholds below them: exact, where float32 would round.
+    """The features of histogram gradient boosting by the thresholds that they exceed.
 
-    Histogram trees compare float64, the trees they are joined into float32. Which way a row goes
-    depends only on the thresholds it exceeds, and their number fits both. A split on categories
-    becomes a feature of its own: 0 for the categories that go left, 1 for the others that the model
-    knows, NaN for the rest, which goes where missing values go.
+    A split on categories becomes a feature of its own, with one threshold: the categories that go
+    left do not exceed it, the others that the model knows do, and the rest goes where missing
+    values go.
 
     Parameters
     ----------
@@ -49,14 +48,10 @@ class Ranks:
     ) -> None:
         nodes = np.concatenate([predictor.nodes for predictor in predictors])
         splits = nodes[(nodes["is_leaf"] == 0) & (nodes["is_categorical"] == 0)]
-        self.thresholds = [
-            np.unique(splits["num_threshold"][splits["feature_idx"] == place])
-            for place in range(width)
-        ]
-        self._lists = [thresholds.tolist() for thresholds in self.thresholds]
+        self._thresholds = Thresholds(splits["feature_idx"], splits["num_threshold"], width)
         self._known = [_members(known[number]) for number in numbers] if len(known) else []
         self._splits: dict[tuple[int, bytes], int] = {}
-        self._outcomes: dict[int, list[Matrix]] = {}
+        self._outcomes: dict[int, list[Codes]] = {}
         self._slots: dict[int, list[int]] = {}
         for predictor in predictors:
             self._add_category_splits(predictor)
@@ -65,19 +60,19 @@ class Ranks:
         }
 
     @property
-    def width(self) -> int:
-        """Number of features of the recoded trees."""
-        return len(self.thresholds) + len(self._splits)
+    def counts(self) -> list[int]:
+        """How many thresholds each feature of the recoded trees has."""
+        return [*self._thresholds.counts, *[1] * len(self._splits)]
 
     def recode(self, predictor: Any) -> npt.NDArray[Any]:
-        """Return the nodes of a predictor as those of a tree that splits on ranks."""
+        """Return the nodes of a predictor as those of a tree, with places for thresholds."""
         from sklearn.tree._tree import NODE_DTYPE  # noqa: PLC0415 -- heavy import
 
         old = predictor.nodes
         nodes = np.zeros(len(old), dtype=NODE_DTYPE)
         is_leaf = old["is_leaf"] == 1
         for child, side in (("left_child", "left"), ("right_child", "right")):
-            nodes[child] = np.where(is_leaf, _LEAF, old[side].astype(np.intp))
+            nodes[child] = np.where(is_leaf, LEAF, old[side].astype(np.intp))
         nodes["missing_go_to_left"] = old["missing_go_to_left"]
         for place in np.flatnonzero(~is_leaf):
             split, feature = old[place], int(old["feature_idx"][place])
@@ -85,18 +80,19 @@ class Ranks:
                 nodes["feature"][place] = self._splits[_key(predictor, split)]
                 nodes["threshold"][place] = 0.5
             else:
-                rank = self.thresholds[feature].searchsorted(split["num_threshold"])
                 nodes["feature"][place] = feature
-                nodes["threshold"][place] = rank + 0.5
+                nodes["threshold"][place] = (
+                    self._thresholds.place(feature, split["num_threshold"]) + 0.5
+                )
         return nodes
 
-    def of(self, matrix: Matrix) -> npt.NDArray[Any]:
-        """Return the recoded features; a missing one stays NaN."""
-        ranks = self._rank(matrix)
+    def of(self, matrix: Matrix) -> Codes:
+        """Return how many thresholds rows exceed, one more than there are where that is unknown."""
+        numbers = self._thresholds.exceeded(matrix)
         if not self._tables:
-            return ranks
-        every = np.empty((len(matrix), self.width), dtype=np.float32)
-        every[:, : ranks.shape[1]] = ranks
+            return numbers
+        every = np.empty((len(matrix), len(self.counts)), dtype=np.intp)
+        every[:, : numbers.shape[1]] = numbers
         for place, outcomes in self._tables.items():
             codes = matrix[:, place]
             is_code = (codes >= 0) & (codes < _CODES)
@@ -104,19 +100,11 @@ class Ranks:
             every[:, self._slots[place]] = outcomes[rows]
         return every
 
-    def _rank(self, matrix: Matrix) -> npt.NDArray[Any]:
-        if len(matrix) < _WORTH_SORTING:
-            ranked = [list(map(bisect_left, self._lists, row)) for row in matrix.tolist()]
-            ranks = np.array(ranked, dtype=np.float32)
-        else:
-            ranks = np.empty(matrix.shape, dtype=np.float32)
-            for place, thresholds in enumerate(self.thresholds):
-                ranks[:, place] = thresholds.searchsorted(matrix[:, place])
-        flat = matrix.ravel()
-        # NaN shows in the minimum, which is one call for all features.
-        if math.isnan(flat.min()):
-            ranks[np.isnan(matrix)] = np.nan
-        return ranks
+    def as_floats(self, codes: Codes) -> npt.NDArray[np.float32]:
+        """Return what `of` gave as scikit-learn's own trees take it: NaN where it is unknown."""
+        floats = codes.astype(np.float32)
+        floats[codes > np.array(self.counts)] = np.nan
+        return floats
 
     def _add_category_splits(self, predictor: Any) -> None:
         nodes = predictor.nodes
@@ -125,10 +113,10 @@ class Ranks:
             if key in self._splits:
                 continue
             place = key[0]
-            outcomes = np.full(_CODES + 1, np.nan)
-            outcomes[:_CODES][self._known[place]] = 1.0
-            outcomes[:_CODES][_members(np.frombuffer(key[1], dtype=np.uint32))] = 0.0
-            self._splits[key] = self.width
+            outcomes = np.full(_CODES + 1, _UNKNOWN, dtype=np.intp)
+            outcomes[:_CODES][self._known[place]] = _RIGHT
+            outcomes[:_CODES][_members(np.frombuffer(key[1], dtype=np.uint32))] = _LEFT
+            self._splits[key] = len(self.counts)
             self._slots.setdefault(place, []).append(self._splits[key])
             self._outcomes.setdefault(place, []).append(outcomes)
 

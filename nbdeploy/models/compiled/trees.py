@@ -19,9 +19,20 @@ from nbdeploy.models.compiled.heads import Answer, Head, Situation
 from nbdeploy.models.compiled.outcomes import Unanswerable, Unsupported
 from nbdeploy.models.compiled.readers import Matrix
 
-__all__ = ["Floats", "JoinedTrees", "tree_classifier", "tree_of", "tree_regressor", "turn_of"]
+__all__ = [
+    "LEAF",
+    "Floats",
+    "JoinedTrees",
+    "refuse_broken",
+    "tree_classifier",
+    "tree_of",
+    "tree_regressor",
+    "turn_of",
+]
 
-_LEAF = -1
+LEAF = -1
+"""What a leaf has for children."""
+
 _MOST_NODES = 2_000_000
 _MOST_NUMBERS = 8_000_000
 _MANY_ROWS = 128
@@ -117,7 +128,7 @@ def tree_of(nodes: npt.NDArray[Any], width: int) -> Any:
     """
     from sklearn.tree._tree import Tree  # noqa: PLC0415 -- heavy import
 
-    _refuse_broken(nodes, width)
+    refuse_broken(nodes, width)
     tree = Tree(width, np.array([1], dtype=np.intp), 1)
     depth = int(np.ceil(np.log2(max(len(nodes), 2))))
     values = np.zeros((len(nodes), 1, 1))
@@ -132,10 +143,10 @@ def turn_of(trees: int) -> int:
     return min(trees, _ROWS_ALWAYS + trees // _TREES_PER_ROW, _MANY_ROWS)
 
 
-def _refuse_broken(nodes: npt.NDArray[Any], width: int) -> None:
+def refuse_broken(nodes: npt.NDArray[Any], width: int) -> None:
     """Refuse nodes that lead nowhere: the walk itself checks nothing, and would leave memory."""
     places = np.arange(len(nodes))
-    inner = nodes["left_child"] != _LEAF
+    inner = nodes["left_child"] != LEAF
     for child in ("left_child", "right_child"):
         children = nodes[child][inner]
         if not ((places[inner] < children) & (children < len(nodes))).all():
@@ -168,7 +179,7 @@ def _lead_to_trees(nodes: npt.NDArray[Any], roots: Sequence[int]) -> None:
 
 def _moved(tree: npt.NDArray[Any], start: int, shift: int) -> npt.NDArray[Any]:
     moved = tree.copy()
-    inner = moved["left_child"] != _LEAF
+    inner = moved["left_child"] != LEAF
     for child in ("left_child", "right_child"):
         moved[child][inner] += start
     moved["feature"][inner] += shift
