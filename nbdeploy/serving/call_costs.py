@@ -12,14 +12,9 @@ __all__ = ["AT_ONCE_SECONDS", "INLINE_SECONDS", "CallCosts", "Costly", "processo
 INLINE_SECONDS = 0.001
 """A call that costs less is made on the event loop: to wake a thread would take as long."""
 
-_SECONDS_OF_MANY = 0.008
-"""The same for many rows. To read them takes the loop milliseconds anyway, and a model that comes
-back to the interpreter often would wait for it in a thread, longer than it computes."""
-
 AT_ONCE_SECONDS = 0.0002
 """A call that costs less is made without looking for company: joining would cost as much."""
 
-_MANY_ROWS = 512
 _FINE_SECONDS = 1e-4
 _SMOOTHING = 0.2
 _OUTLIER = 4.0
@@ -55,11 +50,6 @@ class Costly(Protocol):
         """Whether a call may take much longer than usual."""
         ...
 
-    @property
-    def is_wide(self) -> bool:
-        """Whether the call is long, and lets others run beside it."""
-        ...
-
     seconds_of_call: float | None
     """What the call that answered it took, once it was measured."""
 
@@ -85,7 +75,6 @@ class CallCosts:
         self._clock = clock
         self._busy_clock = busy_clock
         self._seconds: dict[tuple[object, int], float] = {}
-        self._limits: dict[tuple[object, int], float] = {}
 
     def knows(self, work: Costly) -> bool:
         """Tell whether a call of this size was measured."""
@@ -106,7 +95,7 @@ class CallCosts:
 
     def is_for_the_loop(self, work: Costly) -> bool:
         """Tell whether a call costs so little that it is made on the event loop."""
-        return self.of(work) < _limit(work)
+        return self.of(work) < INLINE_SECONDS
 
     def timed(self, work: Costly) -> list[Any]:
         """Make a call, and learn from it."""
@@ -126,10 +115,8 @@ class CallCosts:
         known = self._seconds.get(key, expected or seconds)
         if len(self._seconds) > _KINDS:
             self._seconds.clear()
-            self._limits.clear()
         # One call that was interrupted says little about the next.
         seconds = min(seconds, _OUTLIER * known)
-        self._limits[key] = _limit(work)
         self._seconds[key] = known + _SMOOTHING * (seconds - known)
 
     def describe(self) -> list[dict[str, Any]]:
@@ -139,17 +126,13 @@ class CallCosts:
                 "method": key[1] if isinstance(key, tuple) else key,
                 "rows": f"up to {2**bits - 1}",
                 "seconds": seconds,
-                "runs": self.place_of(seconds, self._limits.get((key, bits), INLINE_SECONDS)),
+                "runs": self.place_of(seconds),
             }
             for (key, bits), seconds in list(self._seconds.items())
         ]
 
-    def place_of(self, seconds: float, limit: float) -> str:
-        """Tell where calls run that take so long, if below a limit they run on the event loop."""
+    def place_of(self, seconds: float) -> str:
+        """Tell where calls run that take so long."""
         if seconds < AT_ONCE_SECONDS:
             return "on the event loop, at once"
-        return "on the event loop" if seconds < limit else "in a thread"
-
-
-def _limit(work: Costly) -> float:
-    return INLINE_SECONDS if work.size < _MANY_ROWS or work.is_wide else _SECONDS_OF_MANY
+        return "on the event loop" if seconds < INLINE_SECONDS else "in a thread"

@@ -70,6 +70,6 @@ class CallsElsewhere(CallCosts):
             work.seconds_of_call = seconds = self._now() - start
             self.learn(work, seconds)
 
-    def place_of(self, seconds: float, limit: float) -> str:  # noqa: ARG002 -- however long it takes
+    def place_of(self, seconds: float) -> str:  # noqa: ARG002 -- however long it takes
         """Say that it runs in a replica."""
         return "in a replica"

@@ -353,22 +353,17 @@ def test_large_work_shares_a_call_beyond_the_usual_rows_if_it_is_quickly_done(
     assert (max(map(len, model.calls)) > 1024) is together
 
 
+@pytest.mark.parametrize("rows", [1, 600])
 @pytest.mark.parametrize(
-    ("rows", "is_wide", "thread"),
-    [
-        (600, False, "MainThread"),
-        (600, True, "nbdeploy-predict"),
-        (100, False, "nbdeploy-predict"),
-    ],
+    ("seconds", "thread", "runs"),
+    [(0.0005, "MainThread", "on the event loop"), (0.005, "nbdeploy-predict", "in a thread")],
 )
-def test_a_call_of_many_rows_may_take_longer_on_the_event_loop_unless_others_run_beside_it(
-    rows, is_wide, thread
-):
-    model = Doubling(seconds=0.005)
+def test_a_call_runs_where_it_costs_least_and_says_so(rows, seconds, thread, runs):
+    model = Doubling(seconds=seconds)
     looks = count()
-    batcher = MicroBatcher(busy_clock=lambda: next(looks) * 0.005)
+    batcher = MicroBatcher(busy_clock=lambda: next(looks) * seconds)
 
-    (call,) = learned_by(batcher, [Numbers(model, [1] * rows, is_wide=is_wide)])
+    (call,) = learned_by(batcher, [Numbers(model, [1] * rows)])
 
     assert model.threads == {thread}
-    assert call["runs"] == ("on the event loop" if thread == "MainThread" else "in a thread")
+    assert call["runs"] == runs
