@@ -19,13 +19,10 @@ from nbdeploy.exceptions import SignatureError
 from nbdeploy.models.cell_columns import CellColumns
 from nbdeploy.models.columns import Column
 from nbdeploy.models.matrices import packed
-from nbdeploy.models.rows import RawTable
+from nbdeploy.models.rows import QUICK_ROWS, RawTable
 from nbdeploy.models.signature import Signature
 
 __all__ = ["QUICK_ROWS", "QuickRows"]
-
-QUICK_ROWS = 64
-"""Above so many rows a look at whole columns is faster than one at every cell."""
 
 _EXACT = 2**53
 _FLOATS = frozenset({float, int})
@@ -61,7 +58,8 @@ class QuickRows:
         rules = [_rules(column) for column in signature.columns]
         self._rules = rules if signature.kind == "frame" and all(rules) else None
         is_mixed = len({column.dtype for column in signature.columns}) > 1
-        self._most_rows = most_rows if self._rules is not None and is_mixed else QUICK_ROWS
+        self._takes_columns = self._rules is not None and is_mixed
+        self._most_rows = most_rows if self._takes_columns else QUICK_ROWS
         self._looks = list(map(_look_at_many, signature.columns, rules))
         self._width = signature.width
         self._is_of_floats = signature.kind == "array" and signature.dtype == "float64"
@@ -77,7 +75,7 @@ class QuickRows:
         Returns
         -------
         list or CellColumns or None
-            A list of rows; of more than `QUICK_ROWS` of them their columns.
+            A list of rows; columns of more than `QUICK_ROWS`, and of those that came as columns.
         """
         if self._is_of_floats and type(rows) is list and len(rows) == self._width:
             # One flat row, the commonest request of all.
@@ -91,7 +89,7 @@ class QuickRows:
             table = self._arrange(rows)
         except SignatureError:
             return None
-        if table.count > QUICK_ROWS:
+        if table.count > QUICK_ROWS or (table.columns and self._takes_columns):
             return self._take_many(table)
         fits = self._are_floats if self._is_of_floats else self._are_cells
         return list(table.rows) if table.rows and all(map(fits, table.rows)) else None

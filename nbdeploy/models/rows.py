@@ -18,12 +18,14 @@ from nbdeploy.models.columns import Label, list_values, shorten
 from nbdeploy.models.example import as_frame
 from nbdeploy.models.misfit import near_miss
 
-__all__ = ["Layout", "RawTable", "take_values"]
+__all__ = ["QUICK_ROWS", "Layout", "RawTable", "take_values"]
+
+QUICK_ROWS = 64
+"""Above so many rows a look at whole columns is faster than one at every cell."""
 
 _SEQUENCES = (list, tuple, np.ndarray, pd.Series)
 _TWO_DIMENSIONS = 2
 _SPELLED_OUT = 5
-_MANY_RECORDS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +130,7 @@ class Layout:
         if not rows:
             raise no_rows()
         if isinstance(rows[0], Mapping):
-            columns = self._columns(rows) if len(rows) >= _MANY_RECORDS else None
+            columns = self._columns(rows) if len(rows) > QUICK_ROWS else None
             if columns is not None:
                 return RawTable(len(rows), columns=columns)
             return RawTable(len(rows), rows=self._records(rows))

@@ -92,6 +92,19 @@ def test_plain_rows_are_taken_up_to_as_many_as_are_wanted():
     assert QuickRows(SIGNATURE).take(columns()) is None
 
 
+@pytest.mark.parametrize("count", [1, 33, QUICK_ROWS])
+def test_few_rows_are_taken_whether_they_come_as_records_or_as_columns(count):
+    quick = QuickRows(SIGNATURE)
+    wanted = [list(PLAIN.values())] * count
+
+    taken = quick.take([PLAIN] * count)
+
+    # Requests of one row are lists of rows too: they share a call.
+    assert type(taken) is list
+    assert plainly(taken) == wanted
+    assert plainly(quick.take(columns(count=count))) == wanted
+
+
 def test_columns_may_be_arrays():
     table = columns()
     table["size"] = np.ones(MANY)
