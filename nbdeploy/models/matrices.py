@@ -16,12 +16,15 @@ Order: TypeAlias = Literal["C", "F"]
 """How an array lies in memory: row by row, or column by column."""
 
 _BEYOND_INT64 = 2.0**63
+_SOME = 32
+_FEW = 4
 
 
 def number_matrix(
     rows: Sequence[Sequence[Any]] | npt.NDArray[Any] | None,
     *,
     order: Order = "C",
+    of_json: bool = False,
 ) -> npt.NDArray[Any] | None:
     """Return rows of finite numbers as one array of whole numbers or of float64.
 
@@ -31,6 +34,8 @@ def number_matrix(
         Rows of equal width, or an array of them.
     order
         How the array shall lie in memory.
+    of_json
+        All cells came out of JSON, so what `struct` takes for a number is one, or true or false.
 
     Returns
     -------
@@ -46,7 +51,7 @@ def number_matrix(
         # A copy, so that a model which writes into its input leaves the caller's array alone.
         matrix = np.array(rows, dtype=dtype, order=order)
     else:
-        flat = _plain(list(chain.from_iterable(rows)))
+        flat = _plain(list(chain.from_iterable(rows)), of_json=of_json)
         if flat is None:
             return None
         matrix = flat.reshape(len(rows), -1)
@@ -55,12 +60,22 @@ def number_matrix(
     return matrix if matrix.dtype.kind in "iu" or np.isfinite(matrix).all() else None
 
 
-def _plain(cells: list[Any]) -> npt.NDArray[Any] | None:
+def _plain(cells: list[Any], *, of_json: bool) -> npt.NDArray[Any] | None:
+    if of_json and float in map(type, cells[:_SOME]):
+        array = packed(cells, np.dtype(np.float64))
+        return None if array is None or _hides_booleans(array, cells) else array
     types = list(map(type, cells))
     floats = types.count(float)
     if floats < len(cells) and floats + types.count(int) < len(cells):
         return None
     return packed(cells, np.dtype(np.float64 if floats or not cells else np.int64))
+
+
+def _hides_booleans(array: npt.NDArray[Any], cells: list[Any]) -> bool:
+    """Tell whether a 1 was true, or a 0 false: a look at those is shorter than one at all types."""
+    places = np.flatnonzero((array == 0) | (array == 1)).tolist()
+    suspects = cells if len(places) > len(cells) // _FEW else [cells[place] for place in places]
+    return bool in map(type, suspects)
 
 
 def packed(numbers: Sequence[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any] | None:

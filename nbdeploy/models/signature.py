@@ -134,7 +134,7 @@ class Signature(ReprMixin):
         Parameters
         ----------
         rows
-            As `validate` takes them; what does not fit is returned as it is.
+            As `validate` takes them, of what JSON has; what does not fit is returned as it is.
         """
         if self.kind == "values":
             return rows
@@ -144,7 +144,7 @@ class Signature(ReprMixin):
             return rows
         if not (table.rows or table.columns):
             return rows
-        matrix = self._matrix(table)
+        matrix = self._matrix(table, of_json=True)
         if matrix is not None:
             learned = as_learned(matrix, self.dtype) if self.kind == "array" else matrix
             return rows if learned is None else learned
@@ -182,10 +182,12 @@ class Signature(ReprMixin):
     def _dtypes(self) -> frozenset[str]:
         return frozenset(column.dtype for column in self.columns)
 
-    def _matrix(self, table: RawTable) -> npt.NDArray[Any] | None:
+    def _matrix(self, table: RawTable, *, of_json: bool = False) -> npt.NDArray[Any] | None:
         """Return all cells at once, where one look at the whole tells that they fit."""
         plain = _PLAIN_FRAME if self.kind == "frame" else _PLAIN_ARRAY
-        return number_matrix(table.cells(), order=self.order) if self._dtypes <= plain else None
+        if not self._dtypes <= plain:
+            return None
+        return number_matrix(table.cells(), order=self.order, of_json=of_json)
 
     def _frame(self, table: RawTable) -> pd.DataFrame:
         matrix = self._matrix(table)

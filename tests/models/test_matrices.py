@@ -50,3 +50,28 @@ def test_a_matrix_holds_the_very_numbers_or_is_not_made(rows, order):
 @pytest.mark.parametrize("cell", [True, None, "1", np.float64(1), 10**400])
 def test_a_cell_that_is_no_plain_number_makes_no_matrix(cell):
     assert number_matrix([[1.0, 2.0], [3.0, cell]]) is None
+
+
+@given(
+    st.lists(
+        st.lists(st.one_of(st.floats(), st.sampled_from([0.0, 1.0]), WHOLE, st.booleans())),
+        min_size=1,
+    ).filter(lambda rows: len(set(map(len, rows))) == 1)
+)
+def test_cells_of_json_are_taken_as_any_cells_are(rows):
+    found, wanted = number_matrix(rows, of_json=True), number_matrix(rows)
+
+    assert (found is None) == (wanted is None)
+    if wanted is not None:
+        assert found.dtype == wanted.dtype
+        assert found.tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("others", [0.5, 1.0], ids=["among others", "among ones"])
+@pytest.mark.parametrize("cell", [True, False, None, "1", [1.0], 10**400])
+def test_a_cell_of_json_that_is_no_number_is_found(cell, others):
+    rows = [[others] * 3 for _ in range(20)]
+    assert number_matrix(rows, of_json=True) is not None
+    rows[7][1] = cell
+
+    assert number_matrix(rows, of_json=True) is None
