@@ -86,8 +86,8 @@ def rows_of_columns(columns: dict[str, Any], signature: Signature) -> Any:
     return flat
 
 
-def checked_instances(instances: Any, signature: Signature) -> list[Any]:
-    """Give the rows of a request that holds one item for each row.
+def checked_instances(instances: Any, signature: Signature, *, key: str = "instances") -> list[Any]:
+    """Give the rows of a request that holds one item for each row, under a key of its own.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def checked_instances(instances: Any, signature: Signature) -> list[Any]:
         If the items are single values and the model takes several: it would be one row.
     """
     if not isinstance(instances, list):
-        message = f"instances is {shorten(instances)}; expected a list with an item for each row."
+        message = f"{key} is {shorten(instances)}; expected a list with an item for each row."
         raise RequestError(message)
     if signature.kind == "values" or not instances:
         return instances
@@ -104,7 +104,7 @@ def checked_instances(instances: Any, signature: Signature) -> list[Any]:
     if signature.width == 1:
         return [[item] for item in instances]
     message = (
-        f"instances holds {len(instances)} single values; expected a list of {signature.width} "
+        f"{key} holds {len(instances)} single values; expected a list of {signature.width} "
         f"values for each row, such as {shorten([instances])}."
     )
     raise RequestError(message)

@@ -63,10 +63,10 @@ def decode(body: bytes, *, signature: Signature, methods: Sequence[str]) -> V1Re
     # A column may be called so.
     if b'"b64"' in body and "b64" not in signature.names:
         given = _with_texts(given)
-    if keys[0] == "instances":
-        rows: Any = checked_instances(given, signature)
+    if keys[0] == "inputs" and isinstance(given, dict):
+        rows = rows_of_columns(given, signature)
     else:
-        rows = rows_of_columns(given, signature) if isinstance(given, dict) else given
+        rows = checked_instances(given, signature, key=keys[0])
     method = _method(document.get("signature_name"), methods)
     return V1Request(InferenceRequest(method, rows), _ANSWER_KEYS[keys[0]])
 
