@@ -52,7 +52,7 @@ class CellColumns(Sequence[tuple[Any, ...]]):
 
     def __getitem__(self, place: int | slice) -> tuple[Any, ...] | CellColumns:
         if isinstance(place, slice):
-            return CellColumns([cells[place] for cells in self.columns])
+            return CellColumns([_copied(cells[place]) for cells in self.columns])
         return tuple(
             cells[place].item() if isinstance(cells, np.ndarray) else cells[place]
             for cells in self.columns
@@ -72,6 +72,11 @@ class CellColumns(Sequence[tuple[Any, ...]]):
         for place, cells in enumerate(self.columns):
             array[:, place] = cells
         return array
+
+
+def _copied(cells: Any) -> Any:
+    # A view of a few cells would keep the memory of all.
+    return cells.copy() if isinstance(cells, np.ndarray) else cells
 
 
 def _as_list(cells: Any) -> Any:

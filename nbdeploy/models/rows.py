@@ -172,7 +172,7 @@ class Layout:
         try:
             if set(map(len, records)) == {self.width}:
                 return list(map(self._pick, records))
-        except (KeyError, TypeError):
+        except (LookupError, TypeError):
             pass
         return [self._record(record, number) for number, record in enumerate(records)]
 
@@ -181,7 +181,7 @@ class Layout:
         try:
             if set(map(len, records)) == {self.width}:
                 return [list(map(cell, records)) for cell in self._cells]
-        except (KeyError, TypeError):
+        except (LookupError, TypeError):
             pass
         return None
 

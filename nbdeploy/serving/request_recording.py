@@ -213,6 +213,8 @@ def _letters(kept: Any) -> int:
             for place in range(kept.shape[1])
             if kept.dtypes.iloc[place].kind not in "biufcmM"
         )
+    if isinstance(kept, CellColumns):
+        return sum(_letters(cells) for cells in kept.columns if type(cells) in _ROWS)
     cells = kept if type(kept) in _ROWS else kept.tolist()
     return sum(
         len(cell) if isinstance(cell, str) else _letters(cell) if type(cell) in _ROWS else 0

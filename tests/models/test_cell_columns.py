@@ -25,6 +25,15 @@ def test_a_part_of_the_rows_has_all_columns():
     assert isinstance(ROWS[:1], CellColumns)
 
 
+def test_a_part_holds_the_memory_of_itself_alone():
+    many = CellColumns([np.zeros(100_000), ["a"] * 100_000])
+
+    (numbers, _) = many[::1000].columns
+
+    assert numbers.base is None
+    assert numbers.nbytes == 800
+
+
 def test_rows_of_several_requests_keep_their_order():
     # One caller sent whole numbers, or rows that came from a replica as JSON.
     other = CellColumns([[4, None], ["d", "e"], [4, 5]])

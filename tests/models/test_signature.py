@@ -364,3 +364,14 @@ def test_text_arrays_and_object_arrays_come_back_as_they_were():
     mixed = np.array([["a", 1.5, None], ["b", 2.5, "z"]], dtype=object)
     validated = Signature.learn(example=mixed).validate([["c", 3, None]])
     assert validated.tolist() == [["c", 3.0, None]]
+
+
+@pytest.mark.parametrize("count", [3, 100])
+def test_a_row_among_records_that_is_none_is_named(count):
+    frame = pd.DataFrame({"size": [1.5, 2.5], "kind": ["a", "b"]})
+    signature = Signature.learn(example=frame)
+    rows = [{"size": 1.0, "kind": "a"}] * count
+    rows[2] = np.array([1.0, 2.0])
+
+    with pytest.raises(SignatureError, match=r"Row 2 is array.*expected an object"):
+        signature.validate(rows)

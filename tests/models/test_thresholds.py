@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nbdeploy.models.compiled.outcomes import Unsupported
 from nbdeploy.models.compiled.thresholds import Thresholds
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -15,11 +16,13 @@ THRESHOLDS = st.lists(st.one_of(FINITE, CLOSE, st.floats(-9, 9), st.just(np.inf)
 
 
 def exceeded_by_search(columns, rows):
-    counted = [np.unique(column) for column in columns]
+    """Of the features that anything is compared with, or of the first if there is none."""
+    compared = [place for place, column in enumerate(columns) if len(column)] or [0]
+    counted = {place: np.unique(columns[place]) for place in compared}
     return [
         [
-            len(each) + 1 if np.isnan(cell) else int(each.searchsorted(cell))
-            for each, cell in zip(counted, row, strict=True)
+            len(each) + 1 if np.isnan(row[place]) else int(each.searchsorted(row[place]))
+            for place, each in counted.items()
         ]
         for row in rows
     ]
@@ -40,10 +43,10 @@ def test_any_rows_are_placed_as_by_a_search(data, columns):
     assert thresholds.exceeded(rows).tolist() == exceeded_by_search(columns, rows)
 
 
-@pytest.mark.parametrize("width", [1, 30, 2_000])
+@pytest.mark.parametrize("width", [1, 30, 2_000, 5_000])
 def test_many_rows_are_placed_as_by_a_search(width):
     random = np.random.default_rng(0)
-    features = random.integers(0, width, 40 * width)
+    features = random.integers(0, width, 4 * width)
     # Some features lie evenly, others mostly at one end.
     values = np.exp(random.normal(size=len(features)) * (features % 9))
     rows = random.choice(np.concatenate([values, [np.nan]]), size=(50, width))
@@ -60,3 +63,17 @@ def test_single_precision_is_compared_as_it_is():
 
     assert thresholds.exceeded(rounded_up).tolist() == [[1]] * 9
     assert thresholds.exceeded(rounded_up[:1]).tolist() == [[1]]
+
+
+@pytest.mark.parametrize("feature", [-2, 3])
+def test_a_feature_that_does_not_exist_is_refused(feature):
+    with pytest.raises(Unsupported, match="do not exist"):
+        Thresholds(np.array([0, feature]), np.array([0.5, 1.5]), 3)
+
+
+def test_a_threshold_is_located_among_those_of_its_feature():
+    thresholds = Thresholds(np.array([5, 2, 5]), np.array([0.5, 1.5, -0.5]), 9)
+
+    assert thresholds.counts == [1, 2]
+    assert thresholds.locate(5, 0.5) == (1, 1)
+    assert thresholds.locate(2, 1.5) == (0, 0)

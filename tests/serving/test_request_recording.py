@@ -8,9 +8,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from nbdeploy.exceptions import DeadlineError, PredictionError, SignatureError
 from nbdeploy.models.equality import is_equal
+from nbdeploy.models.quick_rows import QUICK_ROWS
 from nbdeploy.monitoring.request_lines import line_of, read_line
 from nbdeploy.monitoring.request_log import RequestLog
 from nbdeploy.serving import request_recording
@@ -160,6 +165,27 @@ def test_of_wide_rows_fewer_are_noted_and_at_least_one(monkeypatch):
         follow(recorder(written), route(example=wide).question("predict", wide), [0] * 4)
 
     assert [(len(noted.rows), cells) for noted, cells in written.notes] == [(2, 8), (1, 21)]
+
+
+@pytest.mark.parametrize("count", [QUICK_ROWS, QUICK_ROWS + 1, 500])
+def test_records_of_mixed_columns_are_noted_however_many(count):
+    written = Written()
+    mixed = FRAME.assign(mass=[3700.0, 3500.0], seen=[True, False])
+    pipeline = make_pipeline(
+        make_column_transformer((OneHotEncoder(), ["island"]), remainder="passthrough"),
+        LogisticRegression(),
+    )
+    made = route(pipeline.fit(mixed, ["x", "y"]), example=mixed)
+    records = mixed.to_dict("records") * count
+    question = made.question("predict", records[:count])
+
+    follow(recorder(written, max_rows=400), question, ["x"] * count)
+
+    assert written.failures == 0
+    request = read_line(line_of(written.notes[0][0], id="1"))
+    kept = min(count, 400)
+    assert request.rows == [list(record.values()) for record in records[:kept]]
+    assert written.notes[0][1] >= kept * (mixed.shape[1] + 1)
 
 
 def test_long_texts_weigh_more():

@@ -123,7 +123,8 @@ def _placed(tree: npt.NDArray[Any], thresholds: Thresholds) -> npt.NDArray[Any]:
     """Return the nodes of a tree with the places of its thresholds."""
     placed = tree.copy()
     for node in np.flatnonzero(tree["left_child"] != LEAF):
-        place = thresholds.place(tree["feature"][node], tree["threshold"][node])
+        slot, place = thresholds.locate(int(tree["feature"][node]), tree["threshold"][node])
+        placed["feature"][node] = slot
         placed["threshold"][node] = place + 0.5
     return placed
 

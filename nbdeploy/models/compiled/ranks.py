@@ -80,10 +80,9 @@ class Ranks:
                 nodes["feature"][place] = self._splits[_key(predictor, split)]
                 nodes["threshold"][place] = 0.5
             else:
-                nodes["feature"][place] = feature
-                nodes["threshold"][place] = (
-                    self._thresholds.place(feature, split["num_threshold"]) + 0.5
-                )
+                slot, rank = self._thresholds.locate(feature, split["num_threshold"])
+                nodes["feature"][place] = slot
+                nodes["threshold"][place] = rank + 0.5
         return nodes
 
     def of(self, matrix: Matrix) -> Codes:

@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nbdeploy.models.compiled.outcomes import Unsupported
+
 __all__ = ["Codes", "Thresholds"]
 
 Codes: TypeAlias = npt.NDArray[np.intp]
@@ -27,32 +29,47 @@ _MOST_IN_A_BUCKET = 3
 class Thresholds:
     """The thresholds that each feature is compared with, in order.
 
+    Features that nothing is compared with are left out of what is counted.
+
     Parameters
     ----------
     features, thresholds
         Of all comparisons ``feature <= threshold``.
     width
-        Number of features.
+        Number of features of a row.
+
+    Raises
+    ------
+    Unsupported
+        A feature does not exist.
 
     Examples
     --------
-    >>> thresholds = Thresholds(np.array([0, 0, 1]), np.array([1.5, 0.5, 3.0]), 2)
-    >>> thresholds.counts, thresholds.exceeded(np.array([[1.5, 4.0], [2.0, np.nan]])).tolist()
+    >>> thresholds = Thresholds(np.array([0, 0, 2]), np.array([1.5, 0.5, 3.0]), 3)
+    >>> rows = np.array([[1.5, 0.0, 4.0], [2.0, 0.0, np.nan]])
+    >>> thresholds.counts, thresholds.exceeded(rows).tolist()
     ([2, 1], [[1, 1], [2, 2]])
     """
 
     def __init__(
         self, features: npt.NDArray[Any], thresholds: npt.NDArray[Any], width: int
     ) -> None:
-        self._sorted = [np.unique(thresholds[features == place]) for place in range(width)]
+        compared = np.unique(features).tolist() or [0]
+        if compared[0] < 0 or compared[-1] >= width:
+            message = "its trees split on features that do not exist"
+            raise Unsupported(message)
+        self._places = None if len(compared) == width else np.array(compared, dtype=np.intp)
+        self._slots = {feature: slot for slot, feature in enumerate(compared)}
+        self._sorted = _sorted_by_feature(features, thresholds, compared)
         self._lists = [each.tolist() for each in self._sorted]
         self._grid = _Grid(self._sorted)
         self.counts = list(map(len, self._sorted))
-        """How many there are of each feature."""
+        """How many there are of each feature that is compared."""
 
-    def place(self, feature: int, threshold: float) -> int:
-        """Return the place of a threshold among those of its feature."""
-        return int(self._sorted[feature].searchsorted(threshold))
+    def locate(self, feature: int, threshold: float) -> tuple[int, int]:
+        """Return the number of a feature among those compared, and the place of its threshold."""
+        slot = self._slots[feature]
+        return slot, int(self._sorted[slot].searchsorted(threshold))
 
     def exceeded(self, matrix: npt.NDArray[Any]) -> Codes:
         """Return how many thresholds each number exceeds, one more than there are for NaN.
@@ -61,7 +78,14 @@ class Thresholds:
         ----------
         matrix
             Features, shape ``[n, width]``.
+
+        Returns
+        -------
+        ndarray
+            Shape ``[n, features that are compared]``.
         """
+        if self._places is not None:
+            matrix = matrix.take(self._places, axis=1)
         # NaN shows in the minimum, which is one call for all features.
         missing = np.isnan(matrix) if math.isnan(matrix.ravel().min()) else None
         if missing is not None:
@@ -87,7 +111,12 @@ class _Grid:
 
     def __init__(self, thresholds: Sequence[npt.NDArray[Any]]) -> None:
         width = len(thresholds)
-        self._buckets = max(_FEWEST_BUCKETS, min(_BUCKETS, _MOST_CELLS // width))
+        self._buckets = min(_BUCKETS, _MOST_CELLS // width)
+        # Features whose thresholds lie too close to each other for buckets of equal width.
+        self._searched: list[tuple[int, npt.NDArray[Any]]] = []
+        if self._buckets < _FEWEST_BUCKETS:
+            self._searched += enumerate(thresholds)
+            return
         ends = np.array(list(map(_ends, thresholds)))
         with np.errstate(all="ignore"):
             scale = (self._buckets - 2) / (ends[:, 1] - ends[:, 0])
@@ -96,8 +125,6 @@ class _Grid:
         self._scale = np.where(is_even, scale, 1.0)
         below = np.zeros((width, self._buckets), dtype=np.intp)
         inside = np.full((_MOST_IN_A_BUCKET, width, self._buckets), np.inf)
-        # Features whose thresholds lie too close to each other for buckets of equal width.
-        self._searched: list[tuple[int, npt.NDArray[Any]]] = []
         used = 1
         for place, each in enumerate(thresholds):
             buckets = self._bucket(each, self._low[place], self._scale[place])
@@ -115,14 +142,20 @@ class _Grid:
 
     def exceeded(self, matrix: npt.NDArray[Any]) -> Codes:
         """Return how many thresholds numbers exceed, none of which is NaN."""
+        codes = self._looked_up(matrix)
+        for place, each in self._searched:
+            codes[:, place] = each.searchsorted(matrix[:, place])
+        return codes
+
+    def _looked_up(self, matrix: npt.NDArray[Any]) -> Codes:
+        if len(self._searched) == matrix.shape[1]:
+            return np.empty(matrix.shape, dtype=np.intp)
         with np.errstate(over="ignore"):
             buckets = self._bucket(matrix, self._low, self._scale)
         buckets += self._starts
         codes: Codes = self._below.take(buckets)
         for thresholds in self._inside:
             codes += thresholds.take(buckets) < matrix
-        for place, each in self._searched:
-            codes[:, place] = each.searchsorted(matrix[:, place])
         return codes
 
     def _bucket(self, numbers: npt.NDArray[Any], low: Any, scale: Any) -> Codes:
@@ -132,6 +165,14 @@ class _Grid:
         steps += 1.0
         buckets: Codes = steps.astype(np.intp)
         return buckets
+
+
+def _sorted_by_feature(
+    features: npt.NDArray[Any], thresholds: npt.NDArray[Any], compared: Sequence[int]
+) -> list[npt.NDArray[Any]]:
+    order = np.argsort(features, kind="stable")
+    cuts = features[order].searchsorted(compared[1:])
+    return [np.unique(part) for part in np.split(thresholds[order], cuts)]
 
 
 def _ends(thresholds: npt.NDArray[Any]) -> tuple[float, float]:
