@@ -120,6 +120,7 @@ TREES = {
     "forest, missing values": (RandomForestClassifier(10, random_state=0), HOLES, NAMES),
     "forest of one": (RandomForestClassifier(1, random_state=0), IRIS, NAMES),
     "forest regressor": (RandomForestRegressor(10, random_state=0), IRIS, PETALS),
+    "forest, large trees": (RandomForestRegressor(10, random_state=0), CANCER, CANCER[:, 0]),
     "forest regressor, two outputs": (RandomForestRegressor(10, random_state=0), IRIS, BOTH),
     "extra trees": (ExtraTreesClassifier(10, random_state=0), IRIS, NAMES),
     "extra trees regressor": (ExtraTreesRegressor(10, random_state=0), IRIS, PETALS),
@@ -242,13 +243,13 @@ def _at_thresholds(model, X, moved):
     return rows
 
 
-@pytest.mark.parametrize("name", [name for name in TREES if "boost" in name or "hist" in name])
+@pytest.mark.parametrize("name", [name for name in TREES if "tree" not in name])
 def test_trees_that_no_mask_holds_are_walked_to_the_same_sums(name, monkeypatch):
     model, signature, compiled, X = fitted(name)
     monkeypatch.setattr(LeafMasks, "fit", lambda *_: False)
     walked = compile_model(model, signature)
 
-    assert walked.turn != compiled.turn or "large" in name
+    assert walked.turn <= compiled.turn or "large" in name
     assert verify(walked, model, signature, X, rows=500) is None
 
 

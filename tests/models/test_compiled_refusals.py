@@ -220,8 +220,9 @@ def test_another_order_of_columns_is_declined():
     assert reason == "the columns of the signature are not those of the model."
 
 
-def test_broken_trees_are_declined():
-    model = RandomForestClassifier(3, random_state=0).fit(IRIS, SPECIES)
+@pytest.mark.parametrize("trees", [3, 10], ids=["walked", "masked"])
+def test_broken_trees_are_declined(trees):
+    model = RandomForestClassifier(trees, random_state=0).fit(IRIS, SPECIES)
     signature = Signature.learn(model, IRIS)
     model.estimators_[1].tree_.children_left[0] = 10_000
 
@@ -229,7 +230,7 @@ def test_broken_trees_are_declined():
 
 
 def test_giant_forests_are_not_copied(monkeypatch):
-    monkeypatch.setattr("nbdeploy.models.compiled.trees._MOST_NODES", 10)
+    monkeypatch.setattr("nbdeploy.models.compiled.joined_trees._MOST_NODES", 10)
     model = RandomForestClassifier(3, random_state=0).fit(IRIS, SPECIES)
 
     reason = compile_model(model, Signature.learn(model, IRIS)).reason

@@ -71,6 +71,25 @@ def test_the_sums_are_those_of_a_walk(seed, leaves, stages, outputs, count):
     assert masks.sums(codes).tolist() == expected.tolist()
 
 
+def test_leaves_may_hold_several_numbers():
+    random, trees, _ = ensemble(0, 20, 9, 1)
+    codes = np.stack([random.integers(0, most + 2, 50) for most in THRESHOLDS], axis=1)
+    values = [random.normal(size=(len(nodes), 3)) for nodes in trees]
+
+    expected = np.zeros((50, 3))
+    for nodes, held in zip(trees, values, strict=True):
+        expected += [walk(nodes, held, row) for row in codes]
+
+    assert LeafMasks(trees, values, THRESHOLDS, outputs=3).sums(codes).tolist() == expected.tolist()
+
+
+def test_a_sum_of_nothing_but_minus_zero_is_zero():
+    trees = [tree_of(np.random.default_rng(0), 2)] * 3
+    masks = LeafMasks(trees, [np.full(3, -0.0)] * 3, THRESHOLDS)
+
+    assert str(masks.sums(np.zeros((1, 4), dtype=np.intp)).item()) == "0.0"
+
+
 def test_the_sums_are_the_same_without_what_numpy_2_brought(monkeypatch):
     random, trees, values = ensemble(0, 64, 6, 1)
     codes = np.stack([random.integers(0, most + 2, 300) for most in THRESHOLDS], axis=1)

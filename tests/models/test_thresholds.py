@@ -75,5 +75,6 @@ def test_a_threshold_is_located_among_those_of_its_feature():
     thresholds = Thresholds(np.array([5, 2, 5]), np.array([0.5, 1.5, -0.5]), 9)
 
     assert thresholds.counts == [1, 2]
-    assert thresholds.locate(5, 0.5) == (1, 1)
-    assert thresholds.locate(2, 1.5) == (0, 0)
+    slots, places = thresholds.locate(np.array([5, 2, 5]), np.array([0.5, 1.5, -0.5]))
+    assert slots.tolist() == [1, 0, 1]
+    assert places.tolist() == [1, 0, 0]

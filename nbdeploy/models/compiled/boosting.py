@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nbdeploy.models.compiled.heads import MOST_ROWS, Answer, Head, Situation
-from nbdeploy.models.compiled.leaf_masks import LeafMasks
+from nbdeploy.models.compiled.joined_trees import JoinedTrees, tree_of, turn_of
+from nbdeploy.models.compiled.leaf_masks import LeafMasks, MaskedTrees
 from nbdeploy.models.compiled.outcomes import Unsupported
 from nbdeploy.models.compiled.ranks import Ranks
 from nbdeploy.models.compiled.readers import Matrix
-from nbdeploy.models.compiled.thresholds import Thresholds
-from nbdeploy.models.compiled.trees import LEAF, Floats, JoinedTrees, tree_of, turn_of
+from nbdeploy.models.compiled.trees import Floats
 
 __all__ = [
     "gradient_boosting_classifier",
@@ -99,34 +99,15 @@ def _gradient_boosting(model: Any, situation: Situation) -> _Total:
     floats = Floats(takes_nan=False)
     states = [tree.tree_.__getstate__() for stage in model.estimators_ for tree in stage]
     trees = [state["nodes"] for state in states]
-    leaves = [model.learning_rate * state["values"].ravel() for state in states]
     start = _start_of(model, width)
-    nodes = np.concatenate(trees)
-    splits = nodes[nodes["left_child"] != LEAF]
-    thresholds = Thresholds(splits["feature"], splits["threshold"], width)
-    if LeafMasks.fit(trees, thresholds.counts):
-        masks = _masks(
-            [_placed(tree, thresholds) for tree in trees], leaves, start, thresholds.counts
-        )
-        # The trees compare float32.
+    leaves = _with_start([model.learning_rate * state["values"].ravel() for state in states], start)
+    masked = MaskedTrees.of(trees, leaves, width, outputs=len(start))
+    if masked is not None:
         return _Total(
-            lambda rows: masks.sums(thresholds.exceeded(floats.check(rows).astype(np.float32))),
-            limit=_MOST_ROWS_MASKED,
-            turn=masks.rows_at_once,
+            lambda rows: masked.sums(floats.check(rows)), limit=_MOST_ROWS_MASKED, turn=masked.turn
         )
-    joined = JoinedTrees(trees, width)
-    sums = _sum(joined, leaves, start)
+    sums = _walked(JoinedTrees(trees, width), leaves, len(start))
     return _Total(lambda rows: sums(floats.check(rows)), limit=_MOST_ROWS)
-
-
-def _placed(tree: npt.NDArray[Any], thresholds: Thresholds) -> npt.NDArray[Any]:
-    """Return the nodes of a tree with the places of its thresholds."""
-    placed = tree.copy()
-    for node in np.flatnonzero(tree["left_child"] != LEAF):
-        slot, place = thresholds.locate(int(tree["feature"][node]), tree["threshold"][node])
-        placed["feature"][node] = slot
-        placed["threshold"][node] = place + 0.5
-    return placed
 
 
 def _start_of(model: Any, width: int) -> Matrix:
@@ -148,21 +129,15 @@ def _hist_gradient_boosting(model: Any, situation: Situation) -> _Total:
     known, numbers = model._bin_mapper.make_known_categories_bitsets()  # noqa: SLF001 -- as above
     ranks = Ranks(predictors, len(situation.table.features), known=known, numbers=numbers)
     trees = [ranks.recode(predictor) for predictor in predictors]
-    leaves = [predictor.nodes["value"] for predictor in predictors]
     start = model._baseline_prediction.reshape(-1)  # noqa: SLF001 -- as above
+    leaves = _with_start([predictor.nodes["value"] for predictor in predictors], start)
     if LeafMasks.fit(trees, ranks.counts):
-        masks = _masks(trees, leaves, start, ranks.counts)
+        masks = LeafMasks(trees, leaves, ranks.counts, outputs=len(start))
         return _Total(lambda rows: masks.sums(ranks.of(rows)), turn=masks.rows_at_once)
     apart = [tree_of(nodes, len(ranks.counts)) for nodes in trees]
     joined = JoinedTrees(trees, len(ranks.counts))
-    sums = _sum(joined, leaves, start, apart=apart)
+    sums = _walked(joined, leaves, len(start), apart=apart)
     return _Total(lambda rows: sums(ranks.as_floats(ranks.of(rows))), turn=turn_of(len(trees)))
-
-
-def _masks(
-    trees: Sequence[Any], leaves: Sequence[Matrix], start: Matrix, thresholds: Sequence[int]
-) -> LeafMasks:
-    return LeafMasks(trees, _with_start(leaves, start), thresholds, outputs=len(start))
 
 
 def _with_start(leaves: Sequence[Matrix], start: Matrix) -> list[Matrix]:
@@ -171,15 +146,14 @@ def _with_start(leaves: Sequence[Matrix], start: Matrix) -> list[Matrix]:
     return [*first, *leaves[len(start) :]]
 
 
-def _sum(
-    joined: JoinedTrees, leaves: Sequence[Matrix], start: Matrix, *, apart: Sequence[Any] = ()
+def _walked(
+    joined: JoinedTrees, leaves: Sequence[Matrix], outputs: int, *, apart: Sequence[Any] = ()
 ) -> Answer:
     """Return the sum of the leaves of a row, shape ``[n, trees a stage]``.
 
     Of many rows too, tree by tree, where `apart` has the trees.
     """
-    outputs = len(start)
-    values = joined.stack(_with_start(leaves, start))
+    values = joined.stack(leaves)
     stages = len(leaves) // outputs
     turn = turn_of(len(apart)) if apart else MOST_ROWS
     parts = joined.parts(values)

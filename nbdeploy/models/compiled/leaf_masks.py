@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from nbdeploy.models.compiled.joined_trees import LEAF, refuse_broken
 from nbdeploy.models.compiled.readers import Matrix
-from nbdeploy.models.compiled.trees import LEAF, refuse_broken
+from nbdeploy.models.compiled.thresholds import Thresholds
 
-__all__ = ["LeafMasks"]
+__all__ = ["LeafMasks", "MaskedTrees"]
 
 _WIDTHS = (8, 16, 32, 64)
 # Measured: a walk through a tree takes as long as to read so many bytes of masks.
@@ -31,7 +32,7 @@ _BYTES_AT_ONCE = 2**19
 
 
 class LeafMasks:
-    """The trees of an ensemble that is a sum, in stages of one tree an output.
+    """The trees of an ensemble that is a sum, stage by stage.
 
     Parameters
     ----------
@@ -39,11 +40,11 @@ class LeafMasks:
         The nodes of each tree, stage by stage, as ``tree_.__getstate__()["nodes"]`` has them, with
         ``threshold`` the place among the thresholds of the feature, plus 0.5.
     values
-        What the nodes of each tree hold.
+        What the nodes of each tree hold, one number each or several.
     thresholds
         How many thresholds each feature has.
     outputs
-        Trees a stage.
+        Numbers a stage: those of one tree, or one each of as many trees.
 
     Examples
     --------
@@ -80,13 +81,14 @@ class LeafMasks:
         for start, end in pairwise(starts):
             exceeded = self._table[start : end - 1]
             np.bitwise_and.accumulate(exceeded, axis=0, out=exceeded)
-        held = np.zeros((len(trees), bits))
-        for row, nodes, span, each in zip(held, trees, spans, values, strict=True):
+        held = np.zeros((len(trees), bits, *values[0].shape[1:]))
+        for leaves, nodes, span, each in zip(held, trees, spans, values, strict=True):
             is_leaf = nodes["left_child"] == LEAF
-            row[span.first[is_leaf]] = each[is_leaf]
-        self._values = held.ravel()
+            # -0.0 becomes 0.0, which is what adding it to the zeros of a new sum gives.
+            leaves[span.first[is_leaf]] = each[is_leaf] + 0.0
+        self._values = held.reshape(len(trees) * bits, *values[0].shape[1:])
         self._places = np.arange(len(trees)) * bits
-        self._stages = len(trees) // outputs
+        self._stages = held[:, 0].size // outputs
         self._outputs = outputs
         bytes_of_row = len(thresholds) * len(trees) * dtype.itemsize
         self.rows_at_once = max(1, _BYTES_AT_ONCE // bytes_of_row)
@@ -134,11 +136,53 @@ class LeafMasks:
         for start in range(0, len(lines), step):
             taken = self._table.take(lines[start : start + step], axis=0)
             left = np.bitwise_and.reduce(taken, axis=1)
-            found = self._values.take(_zeros_before_first_bit(left) + self._places)
+            found = self._values.take(_zeros_before_first_bit(left) + self._places, axis=0)
             stages = found.reshape(-1, self._stages, self._outputs)
             # One after the other, as the stages add them up: sum() would add in pairs.
             sums[start : start + step] = np.add.accumulate(stages, axis=1)[:, -1]
         return sums
+
+
+class MaskedTrees(NamedTuple):
+    """Trees of scikit-learn as masks, with what places a row among their thresholds."""
+
+    thresholds: Thresholds
+    masks: LeafMasks
+
+    @classmethod
+    def of(
+        cls,
+        trees: Sequence[npt.NDArray[Any]],
+        values: Sequence[Matrix],
+        width: int,
+        *,
+        outputs: int,
+    ) -> Self | None:
+        """Make masks of trees, if that is quicker than to walk them.
+
+        Parameters
+        ----------
+        trees
+            The nodes of each tree, as ``tree_.__getstate__()["nodes"]`` has them.
+        values, outputs
+            As `LeafMasks` takes them.
+        width
+            Number of features.
+        """
+        thresholds = Thresholds.of(trees, width)
+        if not LeafMasks.fit(trees, thresholds.counts):
+            return None
+        placed = thresholds.placed(trees)
+        return cls(thresholds, LeafMasks(placed, values, thresholds.counts, outputs=outputs))
+
+    @property
+    def turn(self) -> int:
+        """Above so many rows they are looked at in several steps."""
+        return self.masks.rows_at_once
+
+    def sums(self, matrix: Matrix) -> Matrix:
+        """Return the sums of the leaves of rows; the trees compare float32."""
+        return self.masks.sums(self.thresholds.exceeded(matrix.astype(np.float32)))
 
 
 class _Spans(NamedTuple):

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nbdeploy.models.compiled.joined_trees import LEAF
 from nbdeploy.models.compiled.readers import Matrix
 from nbdeploy.models.compiled.thresholds import Codes, Thresholds
-from nbdeploy.models.compiled.trees import LEAF
 
 __all__ = ["Ranks"]
 
@@ -74,15 +74,16 @@ class Ranks:
         for child, side in (("left_child", "left"), ("right_child", "right")):
             nodes[child] = np.where(is_leaf, LEAF, old[side].astype(np.intp))
         nodes["missing_go_to_left"] = old["missing_go_to_left"]
-        for place in np.flatnonzero(~is_leaf):
-            split, feature = old[place], int(old["feature_idx"][place])
-            if split["is_categorical"]:
-                nodes["feature"][place] = self._splits[_key(predictor, split)]
-                nodes["threshold"][place] = 0.5
-            else:
-                slot, rank = self._thresholds.locate(feature, split["num_threshold"])
-                nodes["feature"][place] = slot
-                nodes["threshold"][place] = rank + 0.5
+        by_category = ~is_leaf & (old["is_categorical"] == 1)
+        for place in np.flatnonzero(by_category):
+            nodes["feature"][place] = self._splits[_key(predictor, old[place])]
+            nodes["threshold"][place] = 0.5
+        by_number = ~is_leaf & ~by_category
+        slots, places = self._thresholds.locate(
+            old["feature_idx"][by_number], old["num_threshold"][by_number]
+        )
+        nodes["feature"][by_number] = slots
+        nodes["threshold"][by_number] = places + 0.5
         return nodes
 
     def of(self, matrix: Matrix) -> Codes:

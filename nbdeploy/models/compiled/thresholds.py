@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from nbdeploy.models.compiled.joined_trees import LEAF
 from nbdeploy.models.compiled.outcomes import Unsupported
 
 __all__ = ["Codes", "Thresholds"]
@@ -58,18 +59,40 @@ class Thresholds:
         if compared[0] < 0 or compared[-1] >= width:
             message = "its trees split on features that do not exist"
             raise Unsupported(message)
-        self._places = None if len(compared) == width else np.array(compared, dtype=np.intp)
-        self._slots = {feature: slot for slot, feature in enumerate(compared)}
+        self._are_all = len(compared) == width
+        self._compared = np.array(compared, dtype=np.intp)
         self._sorted = _sorted_by_feature(features, thresholds, compared)
         self._lists = [each.tolist() for each in self._sorted]
         self._grid = _Grid(self._sorted)
         self.counts = list(map(len, self._sorted))
         """How many there are of each feature that is compared."""
 
-    def locate(self, feature: int, threshold: float) -> tuple[int, int]:
-        """Return the number of a feature among those compared, and the place of its threshold."""
-        slot = self._slots[feature]
-        return slot, int(self._sorted[slot].searchsorted(threshold))
+    @classmethod
+    def of(cls, trees: Sequence[npt.NDArray[Any]], width: int) -> Self:
+        """Collect the thresholds of trees, whose nodes ``tree_.__getstate__()["nodes"]`` has."""
+        nodes = np.concatenate(trees)
+        splits = nodes[nodes["left_child"] != LEAF]
+        return cls(splits["feature"], splits["threshold"], width)
+
+    def locate(
+        self, features: npt.NDArray[Any], thresholds: npt.NDArray[Any]
+    ) -> tuple[Codes, Codes]:
+        """Return the numbers of features among those compared, and the places of thresholds."""
+        slots = self._compared.searchsorted(features)
+        places = np.empty(len(slots), dtype=np.intp)
+        for slot in np.unique(slots):
+            here = slots == slot
+            places[here] = self._sorted[slot].searchsorted(thresholds[here])
+        return slots, places
+
+    def placed(self, trees: Sequence[npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        """Return trees with the place of each threshold, plus 0.5, instead of the threshold."""
+        nodes = np.concatenate(trees)
+        inner = nodes["left_child"] != LEAF
+        slots, places = self.locate(nodes["feature"][inner], nodes["threshold"][inner])
+        nodes["feature"][inner] = slots
+        nodes["threshold"][inner] = places + 0.5
+        return np.split(nodes, np.cumsum(list(map(len, trees)))[:-1])
 
     def exceeded(self, matrix: npt.NDArray[Any]) -> Codes:
         """Return how many thresholds each number exceeds, one more than there are for NaN.
@@ -84,8 +107,8 @@ class Thresholds:
         ndarray
             Shape ``[n, features that are compared]``.
         """
-        if self._places is not None:
-            matrix = matrix.take(self._places, axis=1)
+        if not self._are_all:
+            matrix = matrix.take(self._compared, axis=1)
         # NaN shows in the minimum, which is one call for all features.
         missing = np.isnan(matrix) if math.isnan(matrix.ravel().min()) else None
         if missing is not None:
@@ -150,8 +173,7 @@ class _Grid:
     def _looked_up(self, matrix: npt.NDArray[Any]) -> Codes:
         if len(self._searched) == matrix.shape[1]:
             return np.empty(matrix.shape, dtype=np.intp)
-        with np.errstate(over="ignore"):
-            buckets = self._bucket(matrix, self._low, self._scale)
+        buckets = self._bucket(matrix, self._low, self._scale)
         buckets += self._starts
         codes: Codes = self._below.take(buckets)
         for thresholds in self._inside:
@@ -159,7 +181,8 @@ class _Grid:
         return codes
 
     def _bucket(self, numbers: npt.NDArray[Any], low: Any, scale: Any) -> Codes:
-        steps = (numbers - low) * scale
+        with np.errstate(over="ignore"):
+            steps = (numbers - low) * scale
         # Before the first threshold, and from the last one on.
         np.clip(steps, -1.0, self._buckets - 2.0, out=steps)
         steps += 1.0

@@ -1,189 +1,26 @@
-"""Trees and ensembles of them, compiled: walked by scikit-learn's own loop, in few calls.
-
-scikit-learn visits the trees of a forest one by one from Python, and checks the rows at each, which
-takes longer than the walk. For few rows all trees hang under one root: a row that starts there and
-is told the number of a tree comes to that tree, so one call of ``Tree.apply`` walks all of them.
-Many rows are sent through one tree after the other, with a call for each.
-"""
+"""Trees and forests, compiled: small trees as bit masks, others walked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from nbdeploy.models.compiled.heads import Answer, Head, Situation
+from nbdeploy.models.compiled.joined_trees import JoinedTrees, turn_of
+from nbdeploy.models.compiled.leaf_masks import MaskedTrees
 from nbdeploy.models.compiled.outcomes import Unanswerable, Unsupported
 from nbdeploy.models.compiled.readers import Matrix
 
-__all__ = [
-    "LEAF",
-    "Floats",
-    "JoinedTrees",
-    "refuse_broken",
-    "tree_classifier",
-    "tree_of",
-    "tree_regressor",
-    "turn_of",
-]
+__all__ = ["Floats", "tree_classifier", "tree_regressor"]
 
-LEAF = -1
-"""What a leaf has for children."""
-
-_MOST_NODES = 2_000_000
-_MOST_NUMBERS = 8_000_000
-_MANY_ROWS = 128
-_ROWS_ALWAYS, _TREES_PER_ROW = 40, 10
+# Masks are quicker, as measured, than walks of more than a few rows through more than a few trees,
+# and than calls tree by tree for less than many rows.
+_FEWEST_MASKED = 8
+_FEW_ROWS, _MANY_ROWS = 4, 400
 # Whole numbers of this size are exact as floats, and far from the end of float32.
 _LARGEST = 2.0**53
-
-
-class JoinedTrees:
-    """Many trees as one, so that one call finds the leaves of a row in all of them.
-
-    Parameters
-    ----------
-    trees
-        The nodes of each tree, as ``tree_.__getstate__()["nodes"]`` has them.
-    width
-        Number of features.
-
-    Notes
-    -----
-    The buffer of a row has the numbers of all trees, then the features. Seen from its place ``i``
-    on, column 0 is the number ``i``, and feature ``f`` is column ``trees - i + f``, which is where
-    the nodes of tree ``i`` look for it. So windows into one buffer, each starting one place after
-    the one before, send one row into all trees.
-    """
-
-    def __init__(self, trees: Sequence[npt.NDArray[Any]], width: int) -> None:
-        from sklearn.tree._tree import NODE_DTYPE  # noqa: PLC0415 -- heavy import
-
-        self.count = len(trees)
-        self.width = width
-        first = np.cumsum([self.count - 1, *map(len, trees)])
-        starts: list[int] = first[:-1].tolist()
-        # Where the nodes of each tree lie among those of all.
-        self._places = [slice(start, end) for start, end in pairwise(first.tolist())]
-        if first[-1] > _MOST_NODES:
-            message = f"its trees have more than {_MOST_NODES:,} nodes"
-            raise Unsupported(message)
-        nodes = np.zeros(first[-1], dtype=NODE_DTYPE)
-        _lead_to_trees(nodes, starts)
-        for number, (tree, start) in enumerate(zip(trees, starts, strict=True)):
-            nodes[start : start + len(tree)] = _moved(tree, start, self.count - number)
-        self._tree = tree_of(nodes, self.count + width)
-        self._numbers = np.arange(self.count, dtype=np.float32)
-
-    def stack(self, values: Sequence[Matrix]) -> Matrix:
-        """Return what the leaves of each tree hold, so that `leaves` finds it.
-
-        Parameters
-        ----------
-        values
-            An array a tree, one entry a node.
-        """
-        # -0.0 becomes 0.0, which is what adding it to the zeros of a new sum gives.
-        lead = np.zeros((self.count - 1, *values[0].shape[1:]))
-        if sum(array.size for array in values) > _MOST_NUMBERS:
-            message = f"the leaves of its trees hold more than {_MOST_NUMBERS:,} numbers"
-            raise Unsupported(message)
-        return np.concatenate([lead, *values]) + 0.0
-
-    def parts(self, stacked: Matrix) -> list[Matrix]:
-        """Return what the nodes of each tree hold, out of what `stack` gave."""
-        return [stacked[place] for place in self._places]
-
-    def leaves(self, matrix: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
-        """Return the numbers of the leaves, shape ``[trees, n]``.
-
-        Parameters
-        ----------
-        matrix
-            Features, shape ``[n, width]``; they are rounded to float32.
-        """
-        count, width = self.count, self.width
-        buffers = np.zeros((len(matrix), 2 * count + width), dtype=np.float32)
-        buffers[:, :count] = self._numbers
-        buffers[:, count : count + width] = matrix
-        shape, step = (count, count + width), buffers.itemsize
-        each_row = [
-            self._tree.apply(np.ndarray(shape, np.float32, row, 0, (step, step))) for row in buffers
-        ]
-        return np.array(each_row).T
-
-
-def tree_of(nodes: npt.NDArray[Any], width: int) -> Any:
-    """Make a tree of scikit-learn that has these nodes, if they lead somewhere.
-
-    Parameters
-    ----------
-    nodes
-        As ``tree_.__getstate__()["nodes"]`` has them.
-    width
-        Number of features.
-    """
-    from sklearn.tree._tree import Tree  # noqa: PLC0415 -- heavy import
-
-    refuse_broken(nodes, width)
-    tree = Tree(width, np.array([1], dtype=np.intp), 1)
-    depth = int(np.ceil(np.log2(max(len(nodes), 2))))
-    values = np.zeros((len(nodes), 1, 1))
-    tree.__setstate__(
-        {"max_depth": depth, "node_count": len(nodes), "nodes": nodes, "values": values}
-    )
-    return tree
-
-
-def turn_of(trees: int) -> int:
-    """Above so many rows a call for each tree costs less than one for each row: as measured."""
-    return min(trees, _ROWS_ALWAYS + trees // _TREES_PER_ROW, _MANY_ROWS)
-
-
-def refuse_broken(nodes: npt.NDArray[Any], width: int) -> None:
-    """Refuse nodes that lead nowhere: the walk itself checks nothing, and would leave memory."""
-    places = np.arange(len(nodes))
-    inner = nodes["left_child"] != LEAF
-    for child in ("left_child", "right_child"):
-        children = nodes[child][inner]
-        if not ((places[inner] < children) & (children < len(nodes))).all():
-            message = "its trees are not stored as expected"
-            raise Unsupported(message)
-    features = nodes["feature"][inner]
-    if not ((features >= 0) & (features < width)).all():
-        message = "its trees split on features that do not exist"
-        raise Unsupported(message)
-
-
-def _lead_to_trees(nodes: npt.NDArray[Any], roots: Sequence[int]) -> None:
-    """Fill the first nodes so that a row comes to the tree whose number it has in column 0."""
-    pending = [(0, 0, len(roots))]
-    free = 1
-    while pending and len(roots) > 1:
-        node, low, high = pending.pop()
-        middle = (low + high) // 2
-        children = []
-        for start, end in ((low, middle), (middle, high)):
-            if end - start == 1:
-                children.append(roots[start])
-                continue
-            children.append(free)
-            pending.append((free, start, end))
-            free += 1
-        nodes["left_child"][node], nodes["right_child"][node] = children
-        nodes["threshold"][node] = middle - 0.5
-
-
-def _moved(tree: npt.NDArray[Any], start: int, shift: int) -> npt.NDArray[Any]:
-    moved = tree.copy()
-    inner = moved["left_child"] != LEAF
-    for child in ("left_child", "right_child"):
-        moved[child][inner] += start
-    moved["feature"][inner] += shift
-    return moved
 
 
 class Floats:
@@ -218,51 +55,66 @@ def tree_classifier(model: Any, situation: Situation) -> Head:
         message = f"{type(model).__name__} has several outputs"
         raise Unsupported(message)
     classes = np.asarray(model.classes_)
-    average = _averages(model, situation)
+    average, turn = _averages(model, situation)
     answers: dict[str, Answer] = {
         "predict": lambda rows: classes.take(average(rows).argmax(axis=1)),
         "predict_proba": average,
         "predict_log_proba": lambda rows: np.log(average(rows)),
     }
-    return _head(model, answers)
+    return Head(answers, walks=len(_trees_of(model)), turn=turn)
 
 
 def tree_regressor(model: Any, situation: Situation) -> Head:
     """Compile a tree, a forest or extra trees that predict numbers."""
-    average = _averages(model, situation)
-    if model.n_outputs_ > 1:
-        return _head(model, {"predict": average})
-    return _head(model, {"predict": lambda rows: average(rows)[:, 0]})
+    average, turn = _averages(model, situation)
+    predict = average if model.n_outputs_ > 1 else lambda rows: average(rows)[:, 0]
+    return Head({"predict": predict}, walks=len(_trees_of(model)), turn=turn)
 
 
-def _head(model: Any, answers: dict[str, Answer]) -> Head:
-    trees = len(getattr(model, "estimators_", [model]))
-    return Head(answers, walks=trees, turn=turn_of(trees))
+def _trees_of(model: Any) -> Sequence[Any]:
+    trees: Sequence[Any] = getattr(model, "estimators_", [model])
+    return trees
 
 
-def _averages(model: Any, situation: Situation) -> Answer:
-    """Return the mean of the leaves of a row, shape ``[n, classes or outputs]``."""
-    trees = getattr(model, "estimators_", [model])
+def _averages(model: Any, situation: Situation) -> tuple[Answer, int]:
+    """Return the mean of the leaves of a row, shape ``[n, classes or outputs]``, and its turn."""
+    trees = _trees_of(model)
     states = [tree.tree_.__getstate__() for tree in trees]
     takes_nan = not situation.table.sparse and trees[0]._support_missing_values(np.zeros((1, 1)))  # noqa: SLF001 -- no public name tells it
     floats = Floats(takes_nan=takes_nan)
-    joined = JoinedTrees([state["nodes"] for state in states], len(situation.table.features))
-    values = joined.stack([state["values"].reshape(len(state["nodes"]), -1) for state in states])
-    count = len(trees)
-    turn = turn_of(count)
-    alone = [(tree.tree_, leaves) for tree, leaves in zip(trees, joined.parts(values), strict=True)]
+    nodes = [state["nodes"] for state in states]
+    leaves = [state["values"].reshape(len(state["nodes"]), -1) for state in states]
+    width, count = len(situation.table.features), len(trees)
+    walked = _walked([tree.tree_ for tree in trees], JoinedTrees(nodes, width), leaves)
+    masked = None
+    if count >= _FEWEST_MASKED:
+        masked = MaskedTrees.of(nodes, leaves, width, outputs=leaves[0].shape[1])
 
     def average(rows: Matrix) -> Matrix:
         features = floats.check(rows)
-        # One after the other, as the forest adds them up: sum() would add in pairs.
-        if len(rows) > turn:
-            narrow = np.ascontiguousarray(features, dtype=np.float32)
-            total = np.zeros((len(rows), values.shape[1]))
-            for tree, leaves in alone:
-                total += leaves.take(tree.apply(narrow), axis=0)
-        else:
-            found = values.take(joined.leaves(features), axis=0)
-            total = np.add.accumulate(found, axis=0)[-1]
-        return total / count
+        if masked is not None and _FEW_ROWS < len(rows) <= _MANY_ROWS:
+            return masked.sums(features) / count
+        return walked(features) / count
 
-    return average
+    return average, turn_of(count) if masked is None else _MANY_ROWS
+
+
+def _walked(trees: Sequence[Any], joined: JoinedTrees, leaves: Sequence[Matrix]) -> Answer:
+    """Return the sum of the leaves in which walks through all trees end."""
+    values = joined.stack(leaves)
+    turn = turn_of(len(trees))
+    alone = list(zip(trees, joined.parts(values), strict=True))
+
+    def total(features: Matrix) -> Matrix:
+        # One after the other, as the forest adds them up: sum() would add in pairs.
+        if len(features) <= turn:
+            found = values.take(joined.leaves(features), axis=0)
+            summed: Matrix = np.add.accumulate(found, axis=0)[-1]
+            return summed
+        narrow = np.ascontiguousarray(features, dtype=np.float32)
+        sums = np.zeros((len(features), values.shape[1]))
+        for tree, held in alone:
+            sums += held.take(tree.apply(narrow), axis=0)
+        return sums
+
+    return total
