@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nbdeploy.models.compiled.heads import MOST_ROWS, Answer, Head, Situation
-from nbdeploy.models.compiled.joined_trees import JoinedTrees, tree_of, turn_of
+from nbdeploy.models.compiled.joined_trees import WalkedTrees, tree_of
 from nbdeploy.models.compiled.leaf_masks import LeafMasks, MaskedTrees
 from nbdeploy.models.compiled.outcomes import Unsupported
 from nbdeploy.models.compiled.ranks import Ranks
@@ -106,8 +106,8 @@ def _gradient_boosting(model: Any, situation: Situation) -> _Total:
         return _Total(
             lambda rows: masked.sums(floats.check(rows)), limit=_MOST_ROWS_MASKED, turn=masked.turn
         )
-    sums = _walked(JoinedTrees(trees, width), leaves, len(start))
-    return _Total(lambda rows: sums(floats.check(rows)), limit=_MOST_ROWS)
+    walked = WalkedTrees(trees, leaves, width, outputs=len(start))
+    return _Total(lambda rows: walked.sums(floats.check(rows)), limit=_MOST_ROWS)
 
 
 def _start_of(model: Any, width: int) -> Matrix:
@@ -134,39 +134,13 @@ def _hist_gradient_boosting(model: Any, situation: Situation) -> _Total:
     if LeafMasks.fit(trees, ranks.counts):
         masks = LeafMasks(trees, leaves, ranks.counts, outputs=len(start))
         return _Total(lambda rows: masks.sums(ranks.of(rows)), turn=masks.rows_at_once)
-    apart = [tree_of(nodes, len(ranks.counts)) for nodes in trees]
-    joined = JoinedTrees(trees, len(ranks.counts))
-    sums = _walked(joined, leaves, len(start), apart=apart)
-    return _Total(lambda rows: sums(ranks.as_floats(ranks.of(rows))), turn=turn_of(len(trees)))
+    width = len(ranks.counts)
+    apart = [tree_of(nodes, width) for nodes in trees]
+    walked = WalkedTrees(trees, leaves, width, outputs=len(start), apart=apart)
+    return _Total(lambda rows: walked.sums(ranks.as_floats(ranks.of(rows))), turn=walked.turn)
 
 
 def _with_start(leaves: Sequence[Matrix], start: Matrix) -> list[Matrix]:
     """Let the first stage hold the start too: the sum then begins with the same rounding."""
     first = [leaf + base for leaf, base in zip(leaves, start, strict=False)]
     return [*first, *leaves[len(start) :]]
-
-
-def _walked(
-    joined: JoinedTrees, leaves: Sequence[Matrix], outputs: int, *, apart: Sequence[Any] = ()
-) -> Answer:
-    """Return the sum of the leaves of a row, shape ``[n, trees a stage]``.
-
-    Of many rows too, tree by tree, where `apart` has the trees.
-    """
-    values = joined.stack(leaves)
-    stages = len(leaves) // outputs
-    turn = turn_of(len(apart)) if apart else MOST_ROWS
-    parts = joined.parts(values)
-
-    def total(features: npt.NDArray[Any]) -> Matrix:
-        if len(features) > turn:
-            sums = np.zeros((outputs, len(features)))
-            for number, (tree, held) in enumerate(zip(apart, parts, strict=True)):
-                sums[number % outputs] += held.take(tree.apply(features))
-            return np.ascontiguousarray(sums.T)
-        found = values.take(joined.leaves(features))
-        # One after the other, as the stages add them up: sum() would add in pairs.
-        summed = np.add.accumulate(found.reshape(stages, outputs, -1), axis=0)[-1]
-        return np.ascontiguousarray(summed.T)
-
-    return total

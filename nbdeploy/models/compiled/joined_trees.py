@@ -1,4 +1,4 @@
-"""Many trees as one, walked by scikit-learn's own loop in few calls.
+"""Trees walked by scikit-learn's own loop in few calls.
 
 scikit-learn visits the trees of an ensemble one by one from Python, and checks the rows at each,
 which takes longer than the walk. For few rows all trees hang under one root: a row that starts
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from nbdeploy.models.compiled.outcomes import Unsupported
 from nbdeploy.models.compiled.readers import Matrix
 
-__all__ = ["LEAF", "JoinedTrees", "refuse_broken", "tree_of", "turn_of"]
+__all__ = ["LEAF", "JoinedTrees", "WalkedTrees", "refuse_broken", "tree_of"]
 
 LEAF = -1
 """What a leaf has for children."""
@@ -104,6 +104,61 @@ class JoinedTrees:
         return np.array(each_row).T
 
 
+class WalkedTrees:
+    """The trees of an ensemble that is a sum, stage by stage, each walked to its end.
+
+    Parameters
+    ----------
+    trees
+        The nodes of each tree, as ``tree_.__getstate__()["nodes"]`` has them.
+    values
+        What the nodes of each tree hold, one number each or several.
+    width
+        Number of features.
+    outputs
+        Numbers a stage: those of one tree, or one each of as many trees.
+    apart
+        The trees themselves, where many rows are quicker through one after the other.
+    """
+
+    def __init__(
+        self,
+        trees: Sequence[npt.NDArray[Any]],
+        values: Sequence[Matrix],
+        width: int,
+        *,
+        outputs: int,
+        apart: Sequence[Any] = (),
+    ) -> None:
+        self._joined = JoinedTrees(trees, width)
+        self._values = self._joined.stack([held.reshape(len(held), -1) for held in values])
+        self._apart = list(zip(apart, self._joined.parts(self._values), strict=False))
+        self._outputs = outputs
+        self.turn = _turn_of(len(trees)) if apart else 0
+        """Above so many rows they go through one tree after the other; 0 if they never do."""
+
+    def sums(self, features: npt.NDArray[Any]) -> Matrix:
+        """Return the sums of the leaves of rows, added stage by stage, shape ``[n, outputs]``."""
+        if self.turn and len(features) > self.turn:
+            return self._sums_tree_by_tree(features)
+        found = self._values.take(self._joined.leaves(features), axis=0)
+        trees, rows, numbers = found.shape
+        stages = found.reshape(trees * numbers // self._outputs, -1, rows, numbers)
+        # One after the other, as the stages add them up: sum() would add in pairs.
+        summed = np.add.accumulate(stages, axis=0)[-1]
+        return np.ascontiguousarray(summed.transpose(1, 0, 2)).reshape(rows, self._outputs)
+
+    def _sums_tree_by_tree(self, features: npt.NDArray[Any]) -> Matrix:
+        narrow = np.ascontiguousarray(features, dtype=np.float32)
+        sums = np.zeros((len(features), self._outputs))
+        place = 0
+        for tree, held in self._apart:
+            end = place + held.shape[1]
+            sums[:, place:end] += held.take(tree.apply(narrow), axis=0)
+            place = end % self._outputs
+        return sums
+
+
 def tree_of(nodes: npt.NDArray[Any], width: int) -> Any:
     """Make a tree of scikit-learn that has these nodes, if they lead somewhere.
 
@@ -126,7 +181,7 @@ def tree_of(nodes: npt.NDArray[Any], width: int) -> Any:
     return tree
 
 
-def turn_of(trees: int) -> int:
+def _turn_of(trees: int) -> int:
     """Above so many rows a call for each tree costs less than one for each row: as measured."""
     return min(trees, _ROWS_ALWAYS + trees // _TREES_PER_ROW, _MANY_ROWS)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nbdeploy.models.compiled.heads import Answer, Head, Situation
-from nbdeploy.models.compiled.joined_trees import JoinedTrees, turn_of
+from nbdeploy.models.compiled.joined_trees import WalkedTrees
 from nbdeploy.models.compiled.leaf_masks import MaskedTrees
 from nbdeploy.models.compiled.outcomes import Unanswerable, Unsupported
 from nbdeploy.models.compiled.readers import Matrix
@@ -84,37 +84,17 @@ def _averages(model: Any, situation: Situation) -> tuple[Answer, int]:
     floats = Floats(takes_nan=takes_nan)
     nodes = [state["nodes"] for state in states]
     leaves = [state["values"].reshape(len(state["nodes"]), -1) for state in states]
-    width, count = len(situation.table.features), len(trees)
-    walked = _walked([tree.tree_ for tree in trees], JoinedTrees(nodes, width), leaves)
+    width, count, outputs = len(situation.table.features), len(trees), leaves[0].shape[1]
+    apart = [tree.tree_ for tree in trees]
+    walked = WalkedTrees(nodes, leaves, width, outputs=outputs, apart=apart)
     masked = None
     if count >= _FEWEST_MASKED:
-        masked = MaskedTrees.of(nodes, leaves, width, outputs=leaves[0].shape[1])
+        masked = MaskedTrees.of(nodes, leaves, width, outputs=outputs)
 
     def average(rows: Matrix) -> Matrix:
         features = floats.check(rows)
         if masked is not None and _FEW_ROWS < len(rows) <= _MANY_ROWS:
             return masked.sums(features) / count
-        return walked(features) / count
+        return walked.sums(features) / count
 
-    return average, turn_of(count) if masked is None else _MANY_ROWS
-
-
-def _walked(trees: Sequence[Any], joined: JoinedTrees, leaves: Sequence[Matrix]) -> Answer:
-    """Return the sum of the leaves in which walks through all trees end."""
-    values = joined.stack(leaves)
-    turn = turn_of(len(trees))
-    alone = list(zip(trees, joined.parts(values), strict=True))
-
-    def total(features: Matrix) -> Matrix:
-        # One after the other, as the forest adds them up: sum() would add in pairs.
-        if len(features) <= turn:
-            found = values.take(joined.leaves(features), axis=0)
-            summed: Matrix = np.add.accumulate(found, axis=0)[-1]
-            return summed
-        narrow = np.ascontiguousarray(features, dtype=np.float32)
-        sums = np.zeros((len(features), values.shape[1]))
-        for tree, held in alone:
-            sums += held.take(tree.apply(narrow), axis=0)
-        return sums
-
-    return total
+    return average, walked.turn if masked is None else _MANY_ROWS
