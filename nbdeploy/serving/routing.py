@@ -238,10 +238,10 @@ def route_from_model(
 
 
 def _returns_often(model: Any) -> bool:
-    """Tell whether a call comes back to the interpreter for each of many trees.
+    """Tell whether a call comes back to the interpreter again and again.
 
-    Two such calls at once wait for each other at every tree: together they take longer than one
-    after the other.
+    It does for each of many trees, or for every few rows where masks stand for the trees. Two such
+    calls at once wait for each other: together they take longer than one after the other.
     """
     final = model.steps[-1][1] if hasattr(model, "steps") else model
     # Forests and gradient boosting; histogram gradient boosting.
